@@ -21,6 +21,8 @@ class Stored:
     """Days that have no charges where no set covers them: somebody has accepted that their bill was withdrawn."""
     kept: KeptRows = field(default_factory=dict)
     """What days keep of sets that do not have them any more."""
+    beside: Mapping[str, Collection[date]] = field(default_factory=dict)
+    """Set -> days that are stored with charges of it, and that it does not cover."""
     charged: Mapping[str, Collection[date]] = field(default_factory=dict)
     """Set -> days that no set covers, and on which it had a charge. Without the charge, they are stored again."""
 

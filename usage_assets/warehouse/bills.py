@@ -109,12 +109,14 @@ where {OF_TABLE}
 order by usage_date
 """
 """The withdrawn days that somebody has accepted: they have no charges until a set covers them again."""
-CHARGED = f"""
+BESIDE = f"""
 select set_name, list(usage_date)
 from ledger.bill_days
-where {OF_TABLE}
-  and not covers
-  and stored is not null
+where {OF_TABLE} and not covers and stored is not null
+"""
+"""Per set the days that are stored with charges of it, and that it does not cover."""
+CHARGED = f"""
+{BESIDE}
   and usage_date >= $since
   and usage_date not in (
     select usage_date
@@ -140,6 +142,7 @@ def stored_bills(
     with warehouse.transaction(keep=False) as database:
         create_or_alter(database, table)
         cleared = database.execute(CLEARED, which).fetchall()
+        beside = dict(database.execute(f"{BESIDE} group by set_name", which).fetchall())
         charged = dict(database.execute(CHARGED, {**which, "since": since or date.min}).fetchall())
         keeping = database.execute(KEEPING.format(table=table.name), {**which, "question": question}).fetchall()
         sets: dict[date, list[str | None]] = dict(keeping)
@@ -159,7 +162,7 @@ def stored_bills(
         if each["corrected_by"] in kept[day]:
             fields = {spelled[name]: _text(value) for name, value in each.items() if value is not None}
             kept[day][each["corrected_by"]].append(fields)
-    return Stored(cleared=[day for (day,) in cleared], kept=kept, charged=charged), sets.keys()
+    return Stored(cleared=[day for (day,) in cleared], kept=kept, beside=beside, charged=charged), sets.keys()
 
 
 def _text(value: object) -> object:

@@ -222,12 +222,13 @@ class Reading:
         other files could still answer for.
         """
         for each, listed in zip(self.look.sets, self.look.bills.listed, strict=True):
-            if not each.may_say(self.window.first):
-                continue  # what it says is about earlier days only
             if each.missing:
-                if days := [day for day in self.window.days if each.holds_up(day)]:
+                beside = self.stored.beside.get(listed.name, ())
+                if days := [day for day in self.window.days if each.holds_up(day, beside)]:
                     raise DaysError(each.waiting, days, is_broken=each.is_broken)
                 continue
+            if not each.may_say(self.window.first):
+                continue  # what it says is about earlier days only
             found = _Pass(each, listed.name)
             covered = yield from self._of_set(found)
             says = found.said.about(covered, self.stored.charged.get(listed.name, ()))

@@ -11,7 +11,7 @@ an older part that it does not list was left by a delivery that had more. Source
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -80,10 +80,18 @@ class FileSet:
         Pacific) has hours of the next UTC day."""
         return self.period is None or first <= self.period.last + DAY
 
-    def holds_up(self, day: date) -> bool:
-        """Whether a day waits for it: those of its period, the next one, and those before, which the rest of a delivery
-        may correct. One that cannot be read holds up its period alone."""
-        return self.may_say(day) and (self.period is None or not self.is_broken or day in self.period)
+    def holds_up(self, day: date, beside: Collection[date] = ()) -> bool:
+        """Whether a day waits for it: those of its period, and before, which the rest of a delivery may correct.
+
+        So does the month after its period if that begins with a day of ``beside``, which is stored with charges of it:
+        each month is stored whole.
+        """
+        if self.period is None:
+            return True
+        following = self.period.last + DAY
+        if day >= following:
+            return following in beside and day <= end_of_month(following)
+        return not (self.is_broken and day < self.period.first)
 
     def listed(self, location: Location) -> ListedSet:
         """Return it as the ledger knows it: by a name that stays, and by a digest of its files."""

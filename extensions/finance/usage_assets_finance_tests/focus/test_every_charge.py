@@ -208,6 +208,24 @@ def test_a_day_at_the_border_of_two_pacific_months_has_the_charges_of_both(
     assert {row[1] for row in delivered(auto, "difference")} == {0}
 
 
+def test_the_next_month_waits_for_one_that_has_hours_of_its_first_day(auto: Automation) -> None:
+    """Each month is stored whole, and the day between them has both."""
+    hour = {"ChargePeriodStart": "2026-11-01T06:00:00Z", "ChargePeriodEnd": "2026-11-01T07:00:00Z"}
+    october = [f"BILLING_PERIOD=2026-10/a-0000{n}.csv" for n in (1, 2)]
+    put(auto, of(OCTOBER), october[0], date(2026, 11, 18))
+    put(auto, of(NOVEMBER[:1], "5", **hour), october[1], date(2026, 11, 18))
+    deliver(auto, of(NOVEMBER), "BILLING_PERIOD=2026-11/a.csv", date(2026, 11, 19))
+    before = dict.fromkeys([*OCTOBER, *NOVEMBER], 1) | {NOVEMBER[0]: 6}
+    assert (costs(auto), auto.failures, auto.due()) == (before, [], {})
+    (auto.folder / "bills" / october[0]).unlink()
+    deliver(auto, of(NOVEMBER, "2"), "BILLING_PERIOD=2026-11/a.csv", date(2026, 11, 19))
+    assert (costs(auto), auto.failures) == (before, [])
+    assert any("part 1 is missing" in each for each in auto.late())
+    deliver(auto, of(OCTOBER), october[0], date(2026, 11, 18))
+    after = dict.fromkeys(OCTOBER, 1) | dict.fromkeys(NOVEMBER, 2) | {NOVEMBER[0]: 7}
+    assert (costs(auto), auto.failures, auto.due()) == (after, [], {})
+
+
 def test_a_manifest_that_cannot_be_read_holds_up_its_own_month(auto: Automation, terminal: Terminal) -> None:
     """And whoever asks for a day of it is told why, with exit code 1."""
     bills = auto.folder / "bills"
