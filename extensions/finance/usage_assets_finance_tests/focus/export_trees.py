@@ -73,16 +73,24 @@ class Export:
     def manifest(self) -> Path:
         return self.folder / "metadata" / f"BILLING_PERIOD={self.month:%Y-%m}" / f"{self.name}-Manifest.json"
 
+    @property
+    def period(self) -> set[date]:
+        """The days of the month that its folder or its rows state."""
+        if self.month and (self.kind == "aws" or self.states_period):
+            return days_of(self.month, end_of(self.month))
+        return set()
+
     def covered(self) -> set[date]:
         """The days that it answers for."""
-        own = [each for each in self.charges if not each.is_correction]
-        days = [each.day for each in own if each.category == "Usage"] or [each.day for each in own]
+        charges = [each for each in self.charges if not each.is_correction]
+        own = [each for each in charges if not self.period or each.day in self.period]
+        days = [each.day for each in own if each.category == "Usage"]
+        if not days and self.kind != "aws":
+            days = [each.day for each in charges if each.category == "Usage"]
+        days = days or [each.day for each in own]
         covered = days_of(min(days), max(days)) if days else set()
-        if self.month and (self.kind == "aws" or self.states_period):
-            last = end_of(self.month)
-            if last < self.written_on and (self.kind == "aws" or (covered and covered <= days_of(self.month, last))):
-                return days_of(self.month, last)
-        return covered
+        is_over = self.period and max(self.period) < self.written_on
+        return self.period if is_over and (self.kind == "aws" or covered & self.period) else covered
 
     def beside(self) -> set[date]:
         """The days of charges that it does not cover, and those that it corrects."""
@@ -117,8 +125,10 @@ def end_of(month: date) -> date:
 
 def row_of(charge: Charge, export: Export) -> Mapping[str, str]:
     month = export.month if export.states_period else None
+    hour = {"ChargePeriodEnd": f"{charge.day}T01:00:00Z"} if charge.day > max(export.period, default=date.max) else {}
     return on(
         str(charge.day),
+        **hour,
         BilledCost=str(charge.amount),
         BillingAccountId=export.account,
         BillingPeriodStart=f"{month}T00:00:00Z" if month else "",
@@ -306,6 +316,13 @@ class Tree:
         export.charges.append(charge)
         export.write(self.clock)
 
+    def spill(self) -> None:
+        """The month is one of another time zone: it has hours of the next UTC day."""
+        if some := [each for each in self.there() if each.period and each.month == OCTOBER]:
+            export = self.luck.choice(some)
+            export.charges += self.charges_of(export, NOVEMBER)
+            export.write(self.clock)
+
     def charge(self) -> None:
         """A file has charges that are no use, on days of its month, with or without use on them."""
         export = self.luck.choice(self.there())
@@ -459,6 +476,8 @@ MUTATIONS = (
     "grow",
     "correct",
     "correct",
+    "spill",
+    "spill",
     "move",
     "charge",
     "charge",
