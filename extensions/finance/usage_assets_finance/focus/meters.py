@@ -52,6 +52,7 @@ _AZURE = re.compile(
 _GOOGLE = re.compile(
     r"(?:generate content .*)?(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano|live translate|live)(?: tts)?).*", re.I
 )
+_GEMINI_2 = re.compile(r"gemini [2-9]", re.I)
 _GOOGLE_IMAGE = re.compile(
     r"(?:generate content .* for )?(gemini [\d.]+ (?:flash lite|flash|pro))(?: native)?( image)"
     r"(?: generation| (?:text|image) (?:input|output).*)?",
@@ -125,6 +126,13 @@ def says_tokens(meter: str) -> bool:
     return "token" in meter.lower() and not re.search(r"storage|per[- ]minute", meter, re.I)
 
 
+def counts_tokens(meter: str) -> bool:
+    """Whether a count of a SKU of Google is a token: prices of a million counts are those of a million tokens. Gemini 1
+    counted characters."""
+    words = meter.replace("_", " ").strip()
+    return "token count" in words.lower() or (_GEMINI_2.match(words) is not None and kind_of(meter) != meter)
+
+
 @lru_cache(4096)
 def tokens_per(unit: str, meter: str = "") -> int | None:
     """Return how many tokens a unit of a meter has; None for a unit of something else.
@@ -137,7 +145,7 @@ def tokens_per(unit: str, meter: str = "") -> int | None:
     (1, None)
     """
     unit = unit.strip()
-    if unit.lower() == "count" and "token count" in meter.lower():  # Google's
+    if unit.lower() == "count" and counts_tokens(meter):
         return 1
     if _SCALE.fullmatch(unit) and says_tokens(meter):
         unit += " tokens"

@@ -365,6 +365,15 @@ NO_USE: dict[str, dict[str, str]] = {
     "an unused commitment": {"CommitmentDiscountStatus": "Unused"},
     "another quantity than the one that is priced": {"ConsumedUnit": "Requests"},
     "a scale without tokens": {"ConsumedUnit": "1K", "SkuMeter": "Images"},
+    "Google's counts of a Gemini that counted characters": {
+        "ConsumedUnit": "count",
+        "SkuMeter": "Gemini 1.5 Flash Text Input - Predictions",
+    },
+    "Google's counts of stored tokens": {
+        "ConsumedUnit": "count",
+        "SkuMeter": "Gemini 3.8 Flash Text Input Caching Storage",
+    },
+    "Google's counts of searches": {"ConsumedUnit": "count", "SkuMeter": "Grounding with Google Search on Gemini 3"},
     "storage of tokens": {"ConsumedUnit": "1K", "SkuMeter": "Cached Tokens Storage"},
 }
 USE: dict[str, tuple[dict[str, str], int]] = {
@@ -372,6 +381,10 @@ USE: dict[str, tuple[dict[str, str], int]] = {
     "what was priced, where use is not stated": ({"ConsumedQuantity": "", "ConsumedUnit": ""}, 416_500),
     "a correction takes back": ({"ChargeClass": "Correction", "ConsumedQuantity": "-0.5"}, -500),
     "an exponent": ({"ConsumedQuantity": "1.5E3", "ConsumedUnit": "Tokens"}, 1_500),
+    "Google's counts": (
+        {"ConsumedQuantity": "12", "ConsumedUnit": "count", "SkuMeter": "Gemini 2.5 Flash GA Text Input - Predictions"},
+        12,
+    ),
     "Azure's thousands": ({"ConsumedQuantity": "12", "ConsumedUnit": "1K", "SkuMeter": "4o Inp glbl Tokens"}, 12_000),
     "Azure's millions": ({"ConsumedQuantity": "0.25", "ConsumedUnit": "1M", "SkuMeter": "4o Inp 1M Tokens"}, 250_000),
 }
