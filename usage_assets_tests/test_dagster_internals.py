@@ -41,13 +41,6 @@ def stopped() -> None:
 DEFINITIONS = dg.Definitions([whole, broken, stopped], executor=dg.in_process_executor)
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """An empty instance."""
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
-
-
 def executed(instance: dg.DagsterInstance, asset: dg.AssetsDefinition) -> list[dg.DagsterEvent]:
     """The events of a run of one asset, executed as ``usage-assets backfill`` does."""
     job = DEFINITIONS.resolve_implicit_global_asset_job_def().get_subset(asset_selection={asset.key})

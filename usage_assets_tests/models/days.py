@@ -211,11 +211,18 @@ class Days:
     """What the connections file states."""
 
     def fetched(
-        self, row: type[Row], *rows: Row, connection: str | None = None, first: date = DAY, last: date | None = None
+        self,
+        row: type[Row],
+        *rows: Row,
+        connection: str | None = None,
+        first: date = DAY,
+        last: date | None = None,
+        **facts: Any,
     ) -> None:
-        """Store the days (DAY unless stated) as fetched, with these rows."""
+        """Store the days (DAY unless stated) as fetched, with these rows, and facts of the answer."""
         target = Slice(connection or provider_of(row), first, last or first)
-        self.warehouse.replace(Table(row), Batch(rows=to_arrow(row, rows), began=datetime.now(UTC)), target, "run")
+        answer = Batch(**{"rows": to_arrow(row, rows), "began": datetime.now(UTC), **facts})
+        self.warehouse.replace(Table(row), answer, target, "run")
 
     def spent(
         self, row: type[Row], *rows: Row, connection: str | None = None, first: date = DAY, last: date | None = None

@@ -1,7 +1,6 @@
 """What is billed, by API key and person: who shares in it, by what, and that the parts add up to the last digit."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -14,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usage_assets.core import money
-from usage_assets.core.schema import Row, to_arrow
+from usage_assets.core.schema import Row
 from usage_assets.models.model import MACROS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.openai.costs import Costs
@@ -27,9 +26,6 @@ from usage_assets.providers.openai.usage import (
     UsageImages,
     UsageModerations,
 )
-from usage_assets.warehouse.slices import Slice
-from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch
 from usage_assets_tests.models.days import TOKENS, USE, Days, beside, days_from, raw, raws
 
 
@@ -421,9 +417,8 @@ def test_those_that_a_filter_leaves_do_not_pay_for_those_that_it_does_not(days: 
     stored = days_from(len(FILTERS))
     days.spent(Costs, *(raw(Costs, usage_date=day, **LINE) for day in stored), last=stored[-1])
     for day, (filters, _) in zip(stored, FILTERS, strict=True):
-        rows = to_arrow(UsageCompletions, [raw(UsageCompletions, usage_date=day, user_id="alice", **CALL)])
-        answer = Batch(rows=rows, began=datetime.now(UTC), filters=filters)
-        days.warehouse.replace(Table(UsageCompletions), answer, Slice("openai", day, day), "run")
+        row = raw(UsageCompletions, usage_date=day, user_id="alice", **CALL)
+        days.fetched(UsageCompletions, row, first=day, filters=filters)
     found = [row["allocation"] for row in days.rows("openai_allocated_costs", last=stored[-1])]
     assert found == [allocation for _, allocation in FILTERS]
 

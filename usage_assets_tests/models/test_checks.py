@@ -37,7 +37,7 @@ from usage_assets.warehouse.ledger import TEXT_CHARACTERS
 from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch, Query, View, declared_in
+from usage_assets.warehouse.values import Query, View, declared_in
 from usage_assets_tests.fixtures import NOW
 from usage_assets_tests.models.days import (
     DAY,
@@ -545,12 +545,8 @@ def test_a_day_that_differs_from_its_control_total_is_shown(days: Days) -> None:
                 of_row["list_amount_cents"] = Decimal(1)
             rows = [row(**of_row | {part: text}) for text in ("a", "b")]
             totals = [control.row(**of_day | {control.amount: Decimal("0.2") + Decimal(off)})] if off else []
-            answer = Batch(
-                rows=to_arrow(row, rows),
-                began=datetime.now(UTC),
-                control=(Table(control.row), to_arrow(control.row, totals)) if off else None,
-            )
-            days.warehouse.replace(Table(row), answer, Slice("anthropic", day, day), "run")
+            stated = (Table(control.row), to_arrow(control.row, totals)) if off else None
+            days.fetched(row, *rows, connection="anthropic", first=day, control=stated)
         check, found = looked(days, row, "control_total", max(stored), control)
         assert (check.severity, check.is_blocking) == ("ERROR", False)
         expected = {}
@@ -612,8 +608,7 @@ def test_users_that_do_not_add_up_to_their_workspace_are_a_warning(days: Days) -
     of_sixth = raws(CodexUsage, "cut  cost_usd\nuser  1\nworkspace  7.5", connection="anthropic", usage_date=sixth)
     for moment, is_compared in ((datetime(2026, 11, 10, 8, tzinfo=UTC), False), (NOW, True)):
         with time_machine.travel(moment):
-            answer = Batch(rows=to_arrow(CodexUsage, of_sixth), began=moment, settling_days=7)
-            days.warehouse.replace(Table(CodexUsage), answer, Slice("anthropic", sixth, sixth), "run")
+            days.fetched(CodexUsage, *of_sixth, connection="anthropic", first=sixth, settling_days=7)
             _, found = looked(days, CodexUsage, "workspace", sixth)
         assert (sixth in found.wrong) is is_compared
         reason = None if is_compared else "the provider may still change chatgpt.codex_usage"

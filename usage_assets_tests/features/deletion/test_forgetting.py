@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packe
 from usage_assets.fetching.scope import Scope
 from usage_assets.local.workers import is_lost
 from usage_assets.models.costs import used_views
-from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.lookups import AnthropicUsers
@@ -40,11 +38,11 @@ from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import copy_of, former_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.end_to_end.conftest import calls_to_port
 from usage_assets_tests.features.deletion.contents import contents
 from usage_assets_tests.fixtures import last_days
+from usage_assets_tests.models.days import DERIVED, Days, raw
 from usage_assets_tests.port_user import port_of, port_user
 from usage_assets_tests.terminal import Terminal, refusal
 
@@ -115,13 +113,13 @@ def fill(terminal: Terminal, policy: Policy) -> None:
         for id_, name, address in ((ID, "Dana Özdemir", ADDRESS.title()), ("user_01mary", "Mary", f"mary-{ADDRESS}"))
     ]
     record(terminal.warehouse, Table(AnthropicUsers), to_arrow(AnthropicUsers, users), "anthropic", DAY_TIME, {})
+    of_day: dict[str, Any] = {"connection": "anthropic", "usage_date": DAY}
     for row, rows in rows_of(people).items():
-        batch = Batch(rows=to_arrow(row, rows), began=datetime.now(UTC))
-        terminal.warehouse.replace(Table(row), batch, Slice("anthropic", DAY, DAY), "run")
+        days = Days(terminal.warehouse)
+        days.fetched(row, *(raw(row, **of_day, **values) for values in rows), connection="anthropic", first=DAY)
     archive_page(terminal, people)
     with port_of(terminal.sandbox) as port:
-        of_people = [each for each in ENTITIES if each.name == "ai_user_cost"]
-        ledger = PortLedger(terminal.warehouse, port.account, Slice("anthropic", DAY, DAY), of_people)
+        ledger = PortLedger(terminal.warehouse, port.account, Slice("anthropic", DAY, DAY), [DERIVED["ai_user_cost"]])
         push(port, Changes((Entity(CONNECTION, "anthropic", "", {}, DAY),)), ledger)
         assert push_until_equal(port, ledger)[0].upserted == 2
     with dg.DagsterInstance.get() as instance:
@@ -139,42 +137,22 @@ def fill(terminal: Terminal, policy: Policy) -> None:
 DAY_TIME = datetime(2026, 11, 20, 7, tzinfo=UTC)
 
 
-def rows_of(people: People) -> Mapping[type[Row], list[Row]]:
-    """A raw and a derived row of each person."""
-    common: dict[str, Any] = {"connection": "anthropic", "usage_date": DAY}
-    [of_user] = (each.row for each in ENTITIES if each.name == "ai_user_cost")
-    counters: dict[str, Any] = dict.fromkeys(
-        (
-            "uncached_input_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_5m_input_tokens",
-            "cache_creation_1h_input_tokens",
-            "output_tokens",
-            "web_search_requests",
-        ),
-        7,
-    )
+def rows_of(people: People) -> Mapping[type[Row], Sequence[Mapping[str, Any]]]:
+    """What a raw and a derived row of each person say."""
     return {
         UsageMessages: [
-            UsageMessages(**common, **counters, account_id=id_, grouped_by="", other_fields=note)
-            for id_, note in ((ID, people.scrubbed(f'{{"by":"{ADDRESS}"}}')), ("user_01mary", None))
+            {"account_id": ID, "other_fields": people.scrubbed(f'{{"by":"{ADDRESS}"}}')},
+            {"account_id": "user_01mary"},
         ],
-        of_user: [
-            of_user(
-                **common
-                | {
-                    "identifier": f"anthropic/{id_}/{DAY}",
-                    "title": f"{people.person_name(name) or id_} - {DAY}",
-                    "record_date": f"{DAY}T00:00:00Z",
-                    "provider": "anthropic",
-                    "user_id": id_,
-                    "user_email": people.sent_unasked(address),
-                    "billed_usd": Decimal("0.000000000000000000000001"),
-                    "estimated_usd": None,
-                    "notional_usd": None,
-                    "credits": Decimal(0),
-                }
-            )
+        DERIVED["ai_user_cost"].row: [
+            {
+                "identifier": f"anthropic/{id_}/{DAY}",
+                "title": f"{people.person_name(name) or id_} - {DAY}",
+                "record_date": f"{DAY}T00:00:00Z",
+                "user_id": id_,
+                "user_email": people.sent_unasked(address),
+                "billed_usd": "0.000000000000000000000001",
+            }
             for id_, name, address in ((ID, "Dana Özdemir", ADDRESS), ("user_01mary", "Mary", f"mary-{ADDRESS}"))
         ],
     }

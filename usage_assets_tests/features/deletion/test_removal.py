@@ -1,28 +1,22 @@
 """The end of a connection as a person sees it: a dry run, then nothing of it is left, and all of the others is."""
 
-from datetime import UTC, datetime
-from decimal import Decimal
-
 import dagster as dg
 import duckdb
 import pytest
 
-from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Settings
 from usage_assets.core.schema import to_arrow
 from usage_assets.features.port.catalog.sync import Changes, Entity, push
 from usage_assets.features.port.ledger import PortLedger
-from usage_assets.models.model import money_seed
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.lookups import record
-from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Batch
-from usage_assets_tests.fixtures import NO_KEYS, last_days, set_all
-from usage_assets_tests.models.stated import EURO
+from usage_assets_tests.fixtures import NO_KEYS, NOW, last_days, set_all
+from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.stated import EURO, state
 from usage_assets_tests.port_user import port_of
 from usage_assets_tests.terminal import Terminal, refusal
 
@@ -47,8 +41,7 @@ def terminal(home: Terminal) -> Terminal:
     """The same person, who has a day of two organizations stored and pushed, and has taken one out of the file."""
     for name in ("emea", "old"):
         fill(home, name)
-    with home.warehouse.transaction() as database:
-        write_seed(database, money_seed(Accounting(exchange_rates=[EURO]), datetime.now(UTC)))
+    state(Days(home.warehouse), exchange_rates=[EURO])
     return home
 
 
@@ -62,17 +55,15 @@ def configure(terminal: Terminal, *names: str) -> None:
 
 def fill(terminal: Terminal, name: str) -> None:
     """Store a day of costs and a lookup, push two entities, and let Dagster remember the day's assets."""
-    costs = Costs(connection=name, usage_date=DAY, amount_value=Decimal(1), amount_currency="usd", grouped_by="")
-    target = Slice(name, DAY, DAY)
-    answer = Batch(rows=to_arrow(Costs, [costs]), began=datetime.now(UTC))
-    terminal.warehouse.replace(Table(Costs), answer, target, "run")
-    project = Projects(connection=name, id="proj_1", valid_from=datetime.now(UTC))
-    record(terminal.warehouse, Table(Projects), to_arrow(Projects, [project]), name, datetime.now(UTC), {})
+    days = Days(terminal.warehouse)
+    days.fetched(Costs, raw(Costs, connection=name, usage_date=DAY), connection=name, first=DAY)
+    project = Projects(connection=name, id="proj_1", valid_from=NOW)
+    record(terminal.warehouse, Table(Projects), to_arrow(Projects, [project]), name, NOW, {})
     entities = tuple(
         Entity(blueprint, f"{name}:{blueprint}", "", properties, DAY) for blueprint, properties in ENTITIES.items()
     )
     with port_of(terminal.sandbox) as port:
-        report = push(port, Changes(entities), PortLedger(terminal.warehouse, port.account, target, ()))
+        report = push(port, Changes(entities), PortLedger(terminal.warehouse, port.account, Slice(name, DAY, DAY), ()))
     assert (report.upserted, report.failures) == (2, [])
     with dg.DagsterInstance.get() as instance:
         for key in KEYS:
