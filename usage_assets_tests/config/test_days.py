@@ -19,9 +19,8 @@ CLOSED, WITH_TODAY = (
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("now", "closed"),
-    [
+def test_the_last_day_is_the_last_closed_one_and_dagster_agrees() -> None:
+    for now, closed in (
         ("2026-11-20T12:00:00+00:00", "2026-11-19"),  # noon
         ("2026-11-20T00:00:00+00:00", "2026-11-19"),  # midnight
         ("2026-11-19T23:59:59.999999+00:00", "2026-11-18"),  # last moment of a day
@@ -30,15 +29,13 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
         ("2028-03-01T06:00:00+00:00", "2028-02-29"),  # leap day
         ("2026-11-20T01:00:00+14:00", "2026-11-18"),  # east of Greenwich
         ("2026-11-19T22:00:00-10:00", "2026-11-19"),  # west of Greenwich
-    ],
-)
-def test_the_last_day_is_the_last_closed_one_and_dagster_agrees(now: str, closed: str) -> None:
-    with time_machine.travel(datetime.fromisoformat(now), tick=False):
-        assert str(last_day(CLOSED)) == closed
-        assert daily_partitions(CLOSED).get_last_partition_key() == closed
-        today = str(last_day(WITH_TODAY))
-        assert today == str(datetime.now(UTC).date())
-        assert daily_partitions(WITH_TODAY).get_last_partition_key() == today
+    ):
+        with time_machine.travel(datetime.fromisoformat(now), tick=False):
+            assert str(last_day(CLOSED)) == closed
+            assert daily_partitions(CLOSED).get_last_partition_key() == closed
+            today = str(last_day(WITH_TODAY))
+            assert today == str(datetime.now(UTC).date())
+            assert daily_partitions(WITH_TODAY).get_last_partition_key() == today
 
 
 @pytest.mark.parametrize(

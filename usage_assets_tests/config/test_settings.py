@@ -42,7 +42,7 @@ SECRETS = (
     "USAGE_HASH_KEY",
     "USAGE_WEBHOOK_URL",
 )
-Connections = Callable[[str], Path]
+Connections = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +55,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def connections_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connections:
-    """Write the connections file and name it in the environment."""
+    """Write the connections file and name it in the environment, beside other variables."""
 
-    def write(text: str) -> Path:
+    def write(text: str, **variables: str) -> Path:
         path = tmp_path / "connections.toml"
         path.write_text(text)
-        monkeypatch.setenv("USAGE_CONNECTIONS", str(path))
+        set_all(monkeypatch, {"USAGE_CONNECTIONS": str(path), **variables})
         return path
 
     return write
@@ -159,15 +159,16 @@ def test_hashing_people_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings.load().people("hash").hash_key == SECRET
 
 
-def test_a_connection_of_the_file_stands_beside_the_default_one(
-    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
-) -> None:
+def test_a_connection_of_the_file_stands_beside_the_default_one(connections_file: Connections) -> None:
     team = OPENAI.replace('"openai"', '"chatgpt"').replace("openai_emea", "team").replace("EMEA_KEY", "TEAM_KEY")
     connections_file(
-        OPENAI + 'base_url = "https://gateway.example/v1"\nstart_date = 2025-06-01\n' + team + 'workspace_id = "ws-2"\n'
+        OPENAI
+        + 'base_url = "https://gateway.example/v1"\nstart_date = 2025-06-01\n'
+        + team
+        + 'workspace_id = "ws-2"\n',
+        OPENAI_ADMIN_KEY="default",
+        EMEA_KEY=SECRET,
     )
-    monkeypatch.setenv("OPENAI_ADMIN_KEY", "default")
-    monkeypatch.setenv("EMEA_KEY", SECRET)
     connections = by_name(Settings.load())
     assert list(connections) == ["openai", "openai_emea", "team"]
     emea, of_team = connections["openai_emea"], connections["team"]
@@ -191,27 +192,25 @@ def test_a_key_may_stand_in_a_file_of_its_own(connections_file: Connections, tmp
     assert by_name(Settings.load())["openai_emea"].required_key() == SECRET
 
 
-@pytest.mark.parametrize("text", [SECRET, f"env:{SECRET}", "env:", "file:", f"https://{SECRET}", "", f"ENV:{SECRET}"])
-def test_a_key_itself_is_refused_without_being_repeated(connections_file: Connections, text: str) -> None:
-    path = connections_file(OPENAI.replace("env:EMEA_KEY", text))
-    message = refusal(Settings.load().connections)
-    assert message.startswith(f"{path}, line 4: connection.1.key: write env:NAME or file:PATH")
-    assert SECRET not in message
+def test_a_key_itself_is_refused_without_being_repeated(connections_file: Connections) -> None:
+    for text in (SECRET, f"env:{SECRET}", "env:", "file:", f"https://{SECRET}", "", f"ENV:{SECRET}"):
+        path = connections_file(OPENAI.replace("env:EMEA_KEY", text))
+        message = refusal(Settings.load().connections)
+        assert message.startswith(f"{path}, line 4: connection.1.key: write env:NAME or file:PATH"), text
+        assert SECRET not in message, text
 
 
-def test_every_option_of_a_connection_is_read_and_may_be_left_out(
-    connections_file: Connections, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_option_of_a_connection_is_read_and_may_be_left_out(connections_file: Connections) -> None:
     """The policy is USAGE_PEOPLE's where the connection has none of its own."""
-    monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
-    monkeypatch.setenv("USAGE_PEOPLE", "names")
     connections_file(
         OPENAI.replace("openai_emea", "plain")
         + OPENAI
         + 'organization = "org-1"\nproject = "proj_1"\npeople = "hash"\nrequests_per_second = 5\nsettling_days = 0\n'
         + "endpoints = { usage_decisions = true, costs = false }\n"
         + "[connection.filters]\n"
-        + 'models = [\n  "gpt-5",\n  "gpt-5-mini",\n]\nbatch = false\n'
+        + 'models = [\n  "gpt-5",\n  "gpt-5-mini",\n]\nbatch = false\n',
+        USAGE_HASH_KEY=SECRET,
+        USAGE_PEOPLE="names",
     )
     plain, emea = Settings.load().connections()
     assert emea.ids == {"organization": "org-1", "project": "proj_1"}
@@ -269,14 +268,15 @@ MISTAKES = (
 """A connections file, and what is said of it."""
 
 
-@pytest.mark.parametrize(("text", "said"), MISTAKES)
 def test_a_mistake_in_the_connections_file_is_named_by_file_line_and_field(
-    connections_file: Connections, text: str, said: str
+    connections_file: Connections, subtests: pytest.Subtests
 ) -> None:
-    path = connections_file(text)
-    message = refusal(Settings.load().connections)
-    assert message.startswith(f"{path}, {said}")
-    assert SECRET not in message
+    for text, said in MISTAKES:
+        with subtests.test(text):
+            path = connections_file(text)
+            message = refusal(Settings.load().connections)
+            assert message.startswith(f"{path}, {said}")
+            assert SECRET not in message
 
 
 def test_two_relations_of_one_thing_are_refused(connections_file: Connections) -> None:
@@ -285,13 +285,13 @@ def test_two_relations_of_one_thing_are_refused(connections_file: Connections) -
     assert message == f"{path}, line 15: port_relation.3.from: used twice; there is one of each"
 
 
-@pytest.mark.parametrize(("text", "line"), [("[[connection]", 1), (OPENAI + f'key = "{SECRET}"\n', 5)])
-def test_what_is_no_toml_is_named_by_file_and_line(connections_file: Connections, text: str, line: int) -> None:
-    path = connections_file(text)
-    message = refusal(Settings.load().connections)
-    assert message.startswith(f"USAGE_CONNECTIONS: {path}: not a TOML file: ")
-    assert f"(at line {line}, column " in message
-    assert SECRET not in message
+def test_what_is_no_toml_is_named_by_file_and_line(connections_file: Connections) -> None:
+    for text, line in (("[[connection]", 1), (OPENAI + f'key = "{SECRET}"\n', 5)):
+        path = connections_file(text)
+        message = refusal(Settings.load().connections)
+        assert message.startswith(f"USAGE_CONNECTIONS: {path}: not a TOML file: ")
+        assert f"(at line {line}, column " in message
+        assert SECRET not in message
 
 
 def example_of(page: str, number: int = 0) -> str:
@@ -300,10 +300,9 @@ def example_of(page: str, number: int = 0) -> str:
 
 
 @needs("vendors")
-def test_the_documented_connections_can_be_used(connections_file: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_connections_can_be_used(connections_file: Connections) -> None:
     example = example_of("connect.md")
-    connections_file(example)
-    monkeypatch.setenv("USAGE_HASH_KEY", SECRET)
+    connections_file(example, USAGE_HASH_KEY=SECRET)
     emea, research, analytics, files, copilot, gateway, router, editors = Settings.load().connections()
     assert {endpoint.name for endpoint in endpoints_of(PROVIDERS["openai"], emea)} >= {"costs", "usage_decisions"}
     assert endpoints_of(PROVIDERS["chatgpt"], research)
@@ -328,13 +327,10 @@ def test_the_documented_relations_can_be_used(connections_file: Connections) -> 
     assert users.target(["ada@example.com"]) == "ada@example.com"
 
 
-def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(
-    connections_file: Connections, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(connections_file: Connections) -> None:
     connections_file(example_of("money.md"))
     stated = Settings.load().accounting()
-    connections_file(example_of("money.md", 2))
-    monkeypatch.setenv("OPENAI_ADMIN_KEY", SECRET)
+    connections_file(example_of("money.md", 2), OPENAI_ADMIN_KEY=SECRET)
     of_tags = Settings.load().accounting().tag_allocations
     assert [(entry.connection, entry.gateway, entry.tags) for entry in of_tags] == [("openai", "gateway", "team:")]
     assert {name for name in vars(stated) if name != "added" and getattr(stated, name)} == set(vars(stated)) - {
@@ -407,16 +403,15 @@ def test_a_connection_cannot_have_the_name_of_a_configured_default(
     assert SECRET not in message
 
 
-def test_no_secret_shows_when_a_setting_is_printed(
-    monkeypatch: pytest.MonkeyPatch, connections_file: Connections, tmp_path: Path
-) -> None:
+def test_no_secret_shows_when_a_setting_is_printed(connections_file: Connections, tmp_path: Path) -> None:
     variables = ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_SECRET", "EMEA_KEY")
-    for variable in variables:
-        monkeypatch.setenv(variable, SECRET)
-    monkeypatch.setenv("PORT_CLIENT_ID", "client")
-    monkeypatch.setenv("USAGE_WEBHOOK_URL", f"https://hooks.example/{SECRET}")
     (tmp_path / "key").write_text(SECRET)
-    connections_file(OPENAI + OPENAI.replace("openai_emea", "of_file").replace("env:EMEA_KEY", f"file:{tmp_path}/key"))
+    connections_file(
+        OPENAI + OPENAI.replace("openai_emea", "of_file").replace("env:EMEA_KEY", f"file:{tmp_path}/key"),
+        PORT_CLIENT_ID="client",
+        USAGE_WEBHOOK_URL=f"https://hooks.example/{SECRET}",
+        **dict.fromkeys(variables, SECRET),
+    )
     settings = Settings.load()
     connections = settings.connections()
     assert [connection.required_key() for connection in connections] == [SECRET] * 5
@@ -425,16 +420,11 @@ def test_no_secret_shows_when_a_setting_is_printed(
     assert SECRET not in settings.model_dump_json()
 
 
-def test_every_secret_is_known_to_what_must_not_show_it(
-    monkeypatch: pytest.MonkeyPatch, connections_file: Connections
-) -> None:
+def test_every_secret_is_known_to_what_must_not_show_it(connections_file: Connections) -> None:
     variables = ("OPENAI_ADMIN_KEY", "PORT_CLIENT_SECRET", "USAGE_HASH_KEY", "EMEA_KEY", "PGPASSWORD")
     secrets = {variable: f"{n}-{sha256(variable.encode()).hexdigest()}" for n, variable in enumerate(variables)}
-    for variable, secret in secrets.items():
-        monkeypatch.setenv(variable, secret)
-    hook = secrets["USAGE_WEBHOOK_URL"] = "https://hooks.slack.com/services/T0/B0/xYz"
-    monkeypatch.setenv("USAGE_WEBHOOK_URL", hook)
-    connections_file(OPENAI)
+    secrets["USAGE_WEBHOOK_URL"] = "https://hooks.slack.com/services/T0/B0/xYz"
+    connections_file(OPENAI, **secrets)
     redacted = Settings.load().redactor().redacted
     shown = {variable: redacted(f"it says {secret}.") for variable, secret in secrets.items()}
     assert shown == dict.fromkeys(variables, "it says ***.") | {
@@ -444,21 +434,13 @@ def test_every_secret_is_known_to_what_must_not_show_it(
     assert redacted(said) == said
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://hooks.slack.com/services/token",
-        "https://user:token@hooks.slack.com/",
-    ],
-)
 def test_an_address_that_would_give_the_webhook_away_is_refused_without_being_repeated(
-    monkeypatch: pytest.MonkeyPatch, url: str
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("USAGE_WEBHOOK_URL", url)
-    said = refusal(lambda: Settings.load().webhook_url)
-    assert said == (
-        "USAGE_WEBHOOK_URL: must look like https://host/path, without user or password (http:// only on this machine)"
-    )
+    expected = "must look like https://host/path, without user or password (http:// only on this machine)"
+    for url in ("http://hooks.slack.com/services/token", "https://user:token@hooks.slack.com/"):
+        monkeypatch.setenv("USAGE_WEBHOOK_URL", url)
+        assert refusal(lambda: Settings.load().webhook_url) == f"USAGE_WEBHOOK_URL: {expected}", url
 
 
 # A query reads where the warehouse is without all other settings

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
-from usage_assets.config.toml_file import Key, TomlFile
+from usage_assets.config.toml_file import TomlFile
 
 TEXT = """
 # a comment with a [table] in it
@@ -28,9 +26,8 @@ costs = true
 """
 
 
-@pytest.mark.parametrize(
-    ("keys", "line"),
-    [
+def test_a_field_is_named_with_the_line_on_which_it_begins() -> None:
+    for keys, line in (
         (("title",), 3),  # first field
         (("connection",), 5),  # array of tables
         (("connection", 0, "name"), 6),  # field
@@ -44,12 +41,10 @@ costs = true
         (("connection", 2, "key"), 5),  # missing table
         (("title", "text"), 3),  # below a text
         (("owners",), 1),  # nothing of it
-    ],
-)
-def test_a_field_is_named_with_the_line_on_which_it_begins(keys: tuple[Key, ...], line: int) -> None:
-    place = TomlFile(Path("file.toml"), TEXT).place(*keys)
-    name = ".".join(str(key + 1) if isinstance(key, int) else key for key in keys)
-    assert place == f"file.toml, line {line}: {name}"
+    ):
+        place = TomlFile(Path("file.toml"), TEXT).place(*keys)
+        name = ".".join(str(key + 1) if isinstance(key, int) else key for key in keys)
+        assert place == f"file.toml, line {line}: {name}"
 
 
 def test_lines_are_those_of_an_editor_whatever_ends_them(tmp_path: Path) -> None:

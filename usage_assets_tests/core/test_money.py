@@ -13,9 +13,8 @@ from usage_assets.core.money import Money, in_words
 LARGEST = Decimal("99999999999999.999999999999999999999999")
 
 
-@pytest.mark.parametrize(
-    ("amount", "kept"),
-    [
+def test_an_amount_is_kept_to_24_places_and_rounded_half_even() -> None:
+    for amount, kept in (
         ("0.06", "0.06"),
         ("-12.5", "-12.5"),
         ("1e-24", "1e-24"),
@@ -26,12 +25,10 @@ LARGEST = Decimal("99999999999999.999999999999999999999999")
         ("0.0000000000000000000000005", "0"),
         ("0.0000000000000000000000015", "2e-24"),
         ("1e-999999", "0"),
-    ],
-)
-def test_an_amount_is_kept_to_24_places_and_rounded_half_even(amount: str, kept: str) -> None:
-    stored = money.stored(Decimal(amount))
-    assert stored == Decimal(kept)
-    assert stored.as_tuple().exponent == -money.SCALE
+    ):
+        stored = money.stored(Decimal(amount))
+        assert stored == Decimal(kept)
+        assert stored.as_tuple().exponent == -money.SCALE
 
 
 @pytest.mark.parametrize("amount", ["NaN", "sNaN", "-NaN", "Infinity", "-Infinity", "1e14", "-1e14", "1e400", "9" * 60])
@@ -52,19 +49,16 @@ def test_a_total_is_exact_where_sum_rounds() -> None:
     assert money.total([]) == 0
 
 
-@pytest.mark.parametrize(
-    ("amount", "text"),
-    [
+def test_the_plain_text_of_an_amount_has_no_exponent_and_no_idle_zeros() -> None:
+    for amount, text in (
         ("186.500", "186.5"),
         ("0.000000", "0"),
         ("1E+3", "1000"),
         ("100", "100"),
         ("-0.10", "-0.1"),
         ("1e-24", f"0.{'0' * 23}1"),
-    ],
-)
-def test_the_plain_text_of_an_amount_has_no_exponent_and_no_idle_zeros(amount: str, text: str) -> None:
-    assert money.plain(Decimal(amount)) == text
+    ):
+        assert money.plain(Decimal(amount)) == text
 
 
 def test_amounts_of_one_unit_add_up_and_compare_exactly() -> None:
@@ -87,9 +81,8 @@ def test_amounts_of_different_units_are_never_added_or_compared(
         operation(Money(Decimal(1), "USD"), other)
 
 
-@pytest.mark.parametrize(
-    ("amounts", "unit", "texts"),
-    [
+def test_amounts_are_rounded_to_cents_or_to_the_digits_in_which_they_differ() -> None:
+    for amounts, unit, texts in (
         (["0.336000032090999270000000", "0"], "USD", ["$0.34", "$0.00"]),
         (["1234.5", "1234.4996"], "USD", ["$1,234.5000", "$1,234.4996"]),
         (["-5"], "USD", ["-$5.00"]),
@@ -101,11 +94,7 @@ def test_amounts_of_different_units_are_never_added_or_compared(
         (["1234567", "0"], "tokens", ["1,234,567 tokens", "0 tokens"]),
         (["7", "7.25"], "", ["7.0", "7.3"]),
         (["7"], "unheard of", ["7 unheard of"]),
-    ],
-)
-def test_amounts_are_rounded_to_cents_or_to_the_digits_in_which_they_differ(
-    amounts: list[str], unit: str, texts: list[str]
-) -> None:
-    numbers = [*map(Decimal, amounts)]
-    shown = in_words(numbers, unit)
-    assert [shown[number] for number in numbers] == texts
+    ):
+        numbers = [*map(Decimal, amounts)]
+        shown = in_words(numbers, unit)
+        assert [shown[number] for number in numbers] == texts

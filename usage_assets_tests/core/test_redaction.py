@@ -28,24 +28,21 @@ def test_no_spelling_of_a_secret_is_left(seed: int) -> None:
             assert not leaked(said, [secret], known=ADVICE), (name, said)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_other_text_stays_as_it_is() -> None:
+    for text in (
         "Incorrect API key provided: sk-abc**********wxyz. You can find your API key at https://platform.openai.com.",
         "Bearer tokens are sent as Authorization: Bearer sk-ant-...",
         ADVICE,
         "100% of 7 \\ 8 &amp; %zz &nothing; \\u12 =?",
         "Zq8 sk-admin-Zq8",
         "",
-    ],
-)
-def test_other_text_stays_as_it_is(text: str) -> None:
-    assert Redactor(["sk-ant-admin01-Zq8Vb7Kd0fPw2", "secret"], [ADVICE]).redacted(text) == text
+    ):
+        assert Redactor(["sk-ant-admin01-Zq8Vb7Kd0fPw2", "secret"], [ADVICE]).redacted(text) == text
 
 
-@pytest.mark.parametrize("secret", ["sk-1234", "hunter2!"])
-def test_a_short_secret_is_replaced_where_it_is_whole(secret: str) -> None:
-    assert Redactor([secret]).redacted(f"key {secret} of {secret[:-1]}") == f"key *** of {secret[:-1]}"
+def test_a_short_secret_is_replaced_where_it_is_whole() -> None:
+    for secret in ("sk-1234", "hunter2!"):
+        assert Redactor([secret]).redacted(f"key {secret} of {secret[:-1]}") == f"key *** of {secret[:-1]}"
 
 
 def test_what_a_library_says_has_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

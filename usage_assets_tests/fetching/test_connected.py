@@ -8,7 +8,6 @@ import httpx
 import pytest
 import time_machine
 
-from usage_assets.config.settings import Connection
 from usage_assets.core.people import People
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.connected import cross_check_connection, earliest_day, provider_client, settling_days
@@ -67,26 +66,26 @@ def test_a_connection_settles_as_its_provider_does_or_as_it_says() -> None:
     assert settling_days(replace(EMEA, settling_days=0), PROVIDERS["openai"]) == 0
 
 
-@pytest.mark.parametrize(
-    ("today", "earliest"),
-    [("2026-01-15", date(2026, 1, 1)), ("2026-12-31", date(2026, 1, 1)), ("2027-03-01", date(2026, 3, 2))],
-)
-def test_nothing_is_asked_for_before_a_provider_s_first_day_or_look_back(today: str, earliest: date) -> None:
-    connection = replace(EMEA, provider="anthropic_analytics", start_date=date(2025, 6, 1))
-    provider = PROVIDERS["anthropic_analytics"]
-    with time_machine.travel(f"{today}T08:00:00Z"):
-        assert earliest_day(connection, provider) == earliest
-        assert earliest_day(connection, provider, from_archive=True) == date(2025, 6, 1)
-        assert earliest_day(replace(connection, start_date=date(2027, 4, 1)), provider) == date(2027, 4, 1)
+def test_nothing_is_asked_for_before_a_provider_s_first_day_or_look_back() -> None:
+    for today, earliest in (
+        ("2026-01-15", date(2026, 1, 1)),
+        ("2026-12-31", date(2026, 1, 1)),
+        ("2027-03-01", date(2026, 3, 2)),
+    ):
+        connection = replace(EMEA, provider="anthropic_analytics", start_date=date(2025, 6, 1))
+        provider = PROVIDERS["anthropic_analytics"]
+        with time_machine.travel(f"{today}T08:00:00Z"):
+            assert earliest_day(connection, provider) == earliest
+            assert earliest_day(connection, provider, from_archive=True) == date(2025, 6, 1)
+            assert earliest_day(replace(connection, start_date=date(2027, 4, 1)), provider) == date(2027, 4, 1)
 
 
 ANALYTICS = replace(EMEA, name="analytics", provider="anthropic_analytics")
 ADMIN = replace(EMEA, name="admin", provider="anthropic")
 
 
-@pytest.mark.parametrize(
-    ("others", "found"),
-    [
+def test_a_report_is_checked_against_the_only_connection_of_its_organization() -> None:
+    for others, found in (
         ((ADMIN,), "admin"),
         ((replace(ADMIN, endpoints={"cost_report": False}),), None),
         ((replace(ADMIN, key=None),), None),
@@ -95,14 +94,10 @@ ADMIN = replace(EMEA, name="admin", provider="anthropic")
         ((ADMIN, replace(ANALYTICS, name="second")), None),
         ((ADMIN, EMEA), "admin"),
         ((), None),
-    ],
-)
-def test_a_report_is_checked_against_the_only_connection_of_its_organization(
-    others: tuple[Connection, ...], found: str | None
-) -> None:
-    [endpoint] = [each for each in PROVIDERS["anthropic_analytics"].endpoints if each.name == "cost"]
-    other = cross_check_connection(endpoint, ANALYTICS, (ANALYTICS, *others))
-    assert (other and other.name) == found
+    ):
+        [endpoint] = [each for each in PROVIDERS["anthropic_analytics"].endpoints if each.name == "cost"]
+        other = cross_check_connection(endpoint, ANALYTICS, (ANALYTICS, *others))
+        assert (other and other.name) == found
 
 
 def test_a_report_is_checked_against_another_of_its_own_connection() -> None:

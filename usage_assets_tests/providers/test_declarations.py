@@ -24,11 +24,11 @@ def a_window_fits_on_a_page(endpoint: Endpoint) -> None:
     assert endpoint.files or int(size) >= endpoint.window_days
 
 
-@pytest.mark.parametrize("name", ["anthropic", "anthropic_analytics"])
-def test_anthropic_refuses_more_than_five_dimensions(name: str) -> None:
-    for endpoint in PROVIDERS[name].endpoints:
-        assert len({*endpoint.group_by} - {"cost_type", "token_type"}) <= 5, "these two do not count"
-        assert "rbac_group_id" not in endpoint.group_by, "its groups overlap"
+def test_anthropic_refuses_more_than_five_dimensions() -> None:
+    for name in ("anthropic", "anthropic_analytics"):
+        for endpoint in PROVIDERS[name].endpoints:
+            assert len({*endpoint.group_by} - {"cost_type", "token_type"}) <= 5, "these two do not count"
+            assert "rbac_group_id" not in endpoint.group_by, "its groups overlap"
 
 
 def money_is_in_the_costs_or_says_whose_it_is(provider: Provider, endpoint: Endpoint) -> None:
