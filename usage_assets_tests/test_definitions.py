@@ -15,15 +15,16 @@ from dagster_shared.serdes import serialize_value
 from usage_assets.assets.failures import NEXT
 from usage_assets.assets.io_manager import code_version
 from usage_assets.assets.materializations import FOLLOWS
-from usage_assets.automation.jobs import USAGE_JOB, range_tags
+from usage_assets.automation.jobs import COMPLETENESS_JOB, LOOKUPS_JOB, PORT_SYNC_JOB, USAGE_JOB, range_tags
 from usage_assets.build import build_definitions
 from usage_assets.config.days import last_day
 from usage_assets.core.installed import PLUGINS
 from usage_assets.core.schema import declared
+from usage_assets.features.port.graph import PORT_CONNECTION_JOB, PORT_RECONCILE_JOB
 from usage_assets.providers import LOADED
 from usage_assets.warehouse.tables import Table, described
 from usage_assets_tests.alone import core_alone
-from usage_assets_tests.graphs import LOOKUPS, MERGED, PORT
+from usage_assets_tests.graphs import KEYS, LOOKUPS, MERGED, PORT
 from usage_assets_tests.snapshot import FILE, settings_of, snapshot, stored_graph
 
 GRAPH = stored_graph()
@@ -66,23 +67,18 @@ def definitions() -> dg.Definitions:
     return build_definitions(settings_of())
 
 
-def run_python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter that knows no variable but which packages are asked."""
-    return subprocess.run(
-        [sys.executable, "-I", "-c", code], cwd=folder, env={PLUGINS: "core"}, capture_output=True, text=True
-    )
-
-
 def test_the_graph_loads_in_a_fresh_interpreter_with_an_empty_environment(
     definitions: dg.Definitions, tmp_path: Path
 ) -> None:
-    done = run_python(
+    """The only variable says which packages are asked."""
+    code = (
         "import gc, dagster, usage_assets.definitions as module\n"
         "loaded = module.defs()\n"
         "dagster.Definitions.validate_loadable(loaded)\n"
-        "print(len(loaded.resolve_all_asset_specs()), gc.get_freeze_count() > 100_000)",
-        tmp_path,
+        "print(len(loaded.resolve_all_asset_specs()), gc.get_freeze_count() > 100_000)"
     )
+    command = [sys.executable, "-I", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env={PLUGINS: "core"}, capture_output=True, text=True)
     assert (done.stdout.split(), done.stderr) == ([str(len(specs(definitions))), "True"], "")
     assert list(tmp_path.iterdir()) == [], "loading the graph opens no file"
 
@@ -314,3 +310,36 @@ def test_assets_are_owned_by_whom_their_connection_names_or_by_the_team_of_its_o
     assets = built.get_repository_def().assets_defs_by_key.values()
     days = [asset for asset in assets if asset.partitions_def and asset.is_executable]
     assert len({id(asset.backfill_policy) for asset in days}) == 1
+
+
+# Jobs
+
+
+JOBS = (USAGE_JOB, LOOKUPS_JOB, PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB)
+
+
+def keys_of(definitions: dg.Definitions, job: str) -> set[dg.AssetKey]:
+    """The assets of a job."""
+    return set(definitions.resolve_job_def(job).asset_layer.executable_asset_keys)
+
+
+def test_every_asset_is_in_exactly_one_job(definitions: dg.Definitions) -> None:
+    assert {key.to_user_string() for key in keys_of(definitions, LOOKUPS_JOB)} == LOOKUPS
+    for job in (PORT_SYNC_JOB, PORT_CONNECTION_JOB, PORT_RECONCILE_JOB):
+        assert keys_of(definitions, job) == {dg.AssetKey([name, job]) for name in ("openai", "anthropic", "chatgpt")}
+    in_jobs = [key for job in JOBS for key in keys_of(definitions, job)]
+    assert len(in_jobs) == len(set(in_jobs))
+    assert set(in_jobs) == {spec.key for spec in definitions.resolve_all_asset_specs()} - {dg.AssetKey(MERGED)}
+
+
+def test_jobs_hold_the_checks_of_their_assets() -> None:
+    definitions = build_definitions(settings_of(**KEYS, **PORT))
+    graph = definitions.get_repository_def().asset_graph
+    assert graph.asset_check_keys
+    of_jobs = [
+        definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys
+        for job in (USAGE_JOB, LOOKUPS_JOB, COMPLETENESS_JOB)
+    ]
+    assert set().union(*of_jobs) == graph.asset_check_keys
+    assert {check.asset_key.to_user_string() for check in of_jobs[1]} == LOOKUPS
+    assert {check.asset_key.to_user_string() for check in of_jobs[2]} == {MERGED}

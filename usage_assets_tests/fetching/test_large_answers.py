@@ -3,16 +3,14 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, BrokenBarrierError, Event, current_thread
 
-import msgspec
 import pytest
 
 from usage_assets.core.days import Window
 from usage_assets.fetching import one_pass
 from usage_assets.fetching import page_parser as reading_module
 from usage_assets.fetching import transport as transport_module
-from usage_assets.fetching.client import Client, read_page
+from usage_assets.fetching.client import Client
 from usage_assets.fetching.page_parser import PageParser
-from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import Request
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
 from usage_assets_tests.fixtures import last_days
@@ -61,19 +59,3 @@ def test_a_page_gives_the_same_rows_however_many_are_packed_at_once(
     for module in (reading_module, one_pass):
         monkeypatch.setattr(module, "ROWS_AT_ONCE", rows_at_once)
     assert new_client(provider).fetch(endpoint, last_days(2)).rows.to_pylist() == expected.to_pylist()
-
-
-def test_a_page_with_an_item_that_cannot_be_read_leaves_nothing_behind(answers: Answers) -> None:
-    """Items are read one by one: a broken one is found after others, and the page is asked for again."""
-    provider, endpoint = COSTS
-    body = answers.real(provider, endpoint)
-    expected = len(body["data"][0]["results"])
-    body["data"][0] |= {"field": "new"}
-    broken = msgspec.json.encode(body | {"data": [*body["data"], 0]}).replace(b",0]", b",1e99999999999999999999]")
-    parser = PageParser(Scope(connection="openai"), Window(DAY, DAY), {}, endpoint.group_by)
-    with pytest.raises(msgspec.DecodeError, match="InvalidOperation"):
-        read_page(endpoint, parser, broken)
-    assert (parser.tables, parser.days_seen, +parser.unknown_fields) == ([], set(), {})
-    read_page(endpoint, parser, msgspec.json.encode(body))
-    assert [table.num_rows for table in parser.tables] == [expected]
-    assert parser.unknown_fields == {"bucket.field": expected}

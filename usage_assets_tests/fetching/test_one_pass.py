@@ -296,9 +296,12 @@ def test_a_refused_page_adds_nothing_and_the_pages_before_it_stay() -> None:
     endpoint = BUCKETS["openai/costs"]
     good = bucket(endpoint, WEEK.first, [{"amount": {"value": Number("1e-25")}}])
     bad = bucket(endpoint, WEEK.last, [{"amount": {"value": "free"}}])
-    parsers = [each(Scope(connection="fixture"), WEEK, {}, ()) for each in (PageParser, OneByOne)]
-    for parser in parsers:
+    new = good | {"field": "new"}
+    for parser in (each(Scope(connection="fixture"), WEEK, {}, ()) for each in (PageParser, OneByOne)):
         read_page(endpoint, parser, written({"data": [good], "has_more": False}).encode())
         with pytest.raises(Exception, match=re.escape("$.data[1].results[0].amount.value (2026-11-15): ")):
-            read_page(endpoint, parser, written({"data": [good, bad], "has_more": False}).encode())
+            read_page(endpoint, parser, written({"data": [new, bad], "has_more": False}).encode())
         assert (len(parser.tables), parser.rounded, parser.days_seen) == (1, 1, {WEEK.first})
+        assert +parser.unknown_fields == {}
+        read_page(endpoint, parser, written({"data": [new], "has_more": False}).encode())
+        assert (len(parser.tables), parser.unknown_fields) == (2, {"bucket.field": 1})

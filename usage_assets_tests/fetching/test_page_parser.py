@@ -18,11 +18,11 @@ from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 
 ABSENT = object()
 AMOUNT = "results[0].amount.value"
-BESIDE_MONEY = {
-    "openai/costs": "results[0].quantity",
-    "anthropic/claude_code": "core_metrics.lines_of_code.added",
-}
-"""Fields of rows with money that are not money themselves."""
+BESIDE_MONEY = (
+    ("openai/costs", "results[0].quantity", "quantity", "quantity"),
+    ("anthropic/claude_code", "core_metrics.lines_of_code.added", "lines_added", "core_metrics.lines_of_code.added"),
+)
+"""Fields of rows with money that are not money themselves: endpoint, place in an item, column, and name."""
 
 
 def spoil(item: dict[str, Any], path: str, value: object) -> None:
@@ -79,21 +79,19 @@ def test_what_is_not_as_declared_is_refused_with_its_place_and_day(answers: Answ
                 assert f"$.data[0].{path} ({DAY}): " in raised.value.message
 
 
-@pytest.mark.parametrize("value", ["free", Decimal("1e400"), True, [], 2**80, {"of": 1}])
-@pytest.mark.parametrize(("name", "path"), BESIDE_MONEY.items())
-def test_what_is_no_money_stops_no_money(answers: Answers, name: str, path: str, value: object) -> None:
+@pytest.mark.parametrize(("name", "path", "column", "field"), BESIDE_MONEY)
+def test_what_is_no_money_stops_no_money(answers: Answers, name: str, path: str, column: str, field: str) -> None:
     """It is null, and kept with the fields that are unknown, of which a check warns."""
     provider, endpoint = ENDPOINTS[name]
-    whole = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
-    fetched = fetch_spoilt(answers, name, path, value)
-    column = "quantity" if name == "openai/costs" else "lines_added"
-    field = "quantity" if name == "openai/costs" else "core_metrics.lines_of_code.added"
-    row = fetched.rows.to_pylist()[0]
-    assert (row[column], json.loads(row["other_fields"]).keys()) == (None, {field})
-    assert fetched.unknown_fields == {field: 1}
-    assert [{**each, column: None, "other_fields": None} for each in fetched.rows.to_pylist()] == [
-        {**each, column: None, "other_fields": None} for each in whole
-    ]
+    expected = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
+    values: Sequence[object] = ("free", Decimal("1e400"), True, [], 2**80, {"of": 1})
+    for value in values:
+        fetched = fetch_spoilt(answers, name, path, value)
+        rows = fetched.rows.to_pylist()
+        assert json.loads(rows[0].pop("other_fields")).keys() == {field}, value
+        assert fetched.unknown_fields == {field: 1}, value
+        rows[0] |= {"other_fields": expected[0]["other_fields"]}
+        assert rows == [expected[0] | {column: None}, *expected[1:]], value
 
 
 def test_a_count_that_no_column_can_hold_is_refused(answers: Answers) -> None:

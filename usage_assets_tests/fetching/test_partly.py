@@ -1,23 +1,23 @@
 """A fetch of a range leaves out the days that are refused, whatever refuses them, and has all rows of the others."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from usage_assets.core.days import Window
-from usage_assets.fetching.archive.store import packed
-from usage_assets.fetching.client import MOST_REFUSALS
+from usage_assets.fetching.archive.replay import Replay
+from usage_assets.fetching.archive.store import Archive, packed
+from usage_assets.fetching.client import MOST_REFUSALS, FetchResult
 from usage_assets.fetching.control_totals import fetch_with_totals
+from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import NotServedYetError, PermanentError, ProviderError, TransientError
-from usage_assets.providers import PROVIDERS
-from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fetching.conftest import Answers
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, Answers
 from usage_assets_tests.fetching.refusals import edit, put
-from usage_assets_tests.fetching.test_replay import content
 from usage_assets_tests.fixtures import last_days
 
 DAYS = last_days(6)
@@ -82,9 +82,9 @@ REFUSALS = (
 )
 
 
-def endpoint_of(name: str) -> tuple[Provider, Endpoint]:
-    provider, endpoint = name.split("/")
-    return next((PROVIDERS[provider], each) for each in PROVIDERS[provider].endpoints if each.name == endpoint)
+def content(fetched: FetchResult) -> list[str]:
+    """What is stored of an answer, without its order."""
+    return sorted(map(str, fetched.rows.to_pylist()))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def endpoint_of(name: str) -> tuple[Provider, Endpoint]:
     ],
 )
 def test_the_other_days_are_as_without_it(answers: Answers, refusal: Refusal) -> None:
-    provider, endpoint = endpoint_of(refusal.endpoint)
+    provider, endpoint = EVERY_ENDPOINT[refusal.endpoint]
     others = [day for day in DAYS if day not in refusal.bad]
     # one window after the other, so that the calls of a fault are those of its script
     expected, totals = fetch_with_totals(answers.new_client(provider), endpoint, others)
@@ -110,7 +110,7 @@ def test_the_other_days_are_as_without_it(answers: Answers, refusal: Refusal) ->
 
 
 def test_a_range_that_is_refused_day_by_day_is_not_asked_for_day_by_day(answers: Answers) -> None:
-    provider, endpoint = endpoint_of("openai/usage_completions")
+    provider, endpoint = EVERY_ENDPOINT["openai/usage_completions"]
     bad, asked = last_days(31), len(answers.sandbox.requests())
     script = {"fault": "ungroupable", "dimension": "model", "days": [*map(str, bad)], "message": WORDS}
     answers.faults(provider, endpoint, script)
@@ -121,8 +121,22 @@ def test_a_range_that_is_refused_day_by_day_is_not_asked_for_day_by_day(answers:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429])
 def test_what_refuses_the_connection_refuses_all_days(answers: Answers, status: int) -> None:
-    provider, endpoint = endpoint_of("anthropic/claude_code")
+    provider, endpoint = EVERY_ENDPOINT["anthropic/claude_code"]
     answers.faults(provider, endpoint, REFUSED | {"status": status, "calls": [3, 4]})
     with pytest.raises(ProviderError) as raised:
         answers.new_client(provider, concurrency=1).fetch(endpoint, DAYS, partly=True)
     assert not raised.value.days
+
+
+def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(answers: Answers, tmp_path: Path) -> None:
+    """Earlier releases stored and archived such answers."""
+    (provider, endpoint), days = EVERY_ENDPOINT["openai/costs"], DAYS[:3]
+    answers.faults(provider, endpoint, edit({"do": "delete", "path": "data[1]"}))
+    lenient = replace(endpoint, bucket_per_day=False)
+    archive = Archive(tmp_path, max_megabytes=100, max_days=400)
+    archive.write(answers.new_client(provider, keep=packed).fetch(lenient, days).responses)
+    replay = Replay(archive, Scope(connection=provider.name))
+    assert replay.fetch(endpoint, days[::2]).rows.num_rows
+    with pytest.raises(PermanentError, match=f"openai costs: .* no bucket for {days[1]}. It was not stored") as raised:
+        replay.fetch(endpoint, days)
+    assert raised.value.days == (days[1],)

@@ -10,36 +10,11 @@ from starlette.requests import Request
 
 from usage_assets.fetching.client import Client
 from usage_assets.fetching.listing import fetch_lookup
-from usage_assets.provider import (
-    ChosenName,
-    Cursors,
-    Endpoint,
-    Item,
-    Json,
-    Lookup,
-    LookupRow,
-    Numbers,
-    OtherFields,
-    Parser,
-    Provider,
-    Row,
-    Window,
-    column,
-)
+from usage_assets.provider import ChosenName, Cursors, Lookup, LookupRow, Numbers, column
+from usage_assets.providers import PROVIDERS
 from usage_assets.testing import Emulator
 from usage_assets.testing.product import client_of
 from usage_assets_tests.fixtures import NOW
-
-
-class Calls(Row, kw_only=True, rename={"workspace_id": "workspace.id"}):
-    """One row per connection, day and workspace."""
-
-    table = "kite.calls"
-    grain = ("workspace_id",)
-
-    workspace_id: Annotated[str | None, column("Workspace; null: none")]
-    calls: Annotated[int | None, column("Calls", unit="calls")]
-    other_fields: OtherFields = None
 
 
 class Workspaces(LookupRow, kw_only=True, rename={"id": "uid", "name": "label"}):
@@ -51,30 +26,6 @@ class Workspaces(LookupRow, kw_only=True, rename={"id": "uid", "name": "label"})
     name: ChosenName = None
 
 
-def one_row(item: Json, path: str, _parser: Parser) -> Iterator[tuple[str, Json]]:
-    """An item is a row."""
-    yield path, {name: value for name, value in item.items() if name != "start"}
-
-
-def days(window: Window) -> Mapping[str, str]:
-    """Window parameters."""
-    return {"from": str(window.first), "to": str(window.last)}
-
-
-CALLS = Endpoint(
-    name="calls",
-    group="usage",
-    path="calls",
-    items="items",
-    row=Calls,
-    item=Item,
-    records=one_row,
-    page=Numbers(number="page", pages="pages"),
-    params={"page": "1"},
-    window_days=31,
-    window_params=days,
-    bucket_per_day=False,
-)
 WORKSPACES = Lookup(
     name="workspaces",
     path="workspaces",
@@ -84,18 +35,6 @@ WORKSPACES = Lookup(
     page=Numbers(number="page", pages="pages"),
     known_as="workspace_id",
 )
-KITE = Provider(
-    name="kite",
-    surface=2,
-    module=__name__,
-    company="Kite",
-    service="Kite",
-    sub_account_type="Workspace",
-    advice={},
-    endpoints=(CALLS,),
-    lookups=(WORKSPACES,),
-    settling_days=1,
-)
 
 
 class Kite(Emulator):
@@ -104,37 +43,25 @@ class Kite(Emulator):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[str] = []
-        self.workspace: Json | None = {"id": "w1"}
 
     def rows_of(self, day: date) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """One row a day."""
-        return {"calls": [{"start": f"{day}T00:00:00Z", "calls": day.day}]}
+        """It has no endpoints."""
+        return {}
 
     def answers(self) -> Mapping[str, Callable[[Request], object]]:
         """Numbered pages, and pages with tokens."""
-        return {"/calls": self.calls, "/workspaces": self.workspaces, "/tokens": self.tokens}
-
-    def calls(self, request: Request) -> object:
-        """A numbered page."""
-        items = [row | {"workspace": self.workspace} for rows in self.rows["calls"].values() for row in rows]
-        number = self.number(request)
-        return {"items": items[number - 1 : number], "page": number, "pages": len(items)}
+        return {"/workspaces": self.workspaces, "/tokens": self.tokens}
 
     def workspaces(self, request: Request) -> object:
-        """A numbered page."""
-        number = self.number(request)
-        return {"workspaces": [{"uid": f"w{number}", "label": f"Workspace {number}"}], "page": number, "pages": 3}
+        """A numbered page: the one number that is asked for."""
+        [number] = request.query_params.getlist("page")
+        self.asked.append(number)
+        return {"workspaces": [{"uid": f"w{number}", "label": f"Workspace {number}"}], "page": int(number), "pages": 3}
 
     def tokens(self, request: Request) -> object:
         """A page with a token."""
         n = int(request.query_params.get("after", "t1")[1:])
         return {"workspaces": [{"uid": f"w{n}"}], "next": f"t{n + 1}" if n < 3 else None}
-
-    def number(self, request: Request) -> int:
-        """The one number that is asked for."""
-        self.asked += request.query_params.getlist("page")
-        [number] = request.query_params.getlist("page")
-        return int(number)
 
 
 @pytest.fixture
@@ -147,7 +74,7 @@ def kite() -> Iterator[Kite]:
 @pytest.fixture
 def client(kite: Kite) -> Iterator[Client]:
     """A client of it."""
-    with client_of(KITE, kite, kite.base_url) as client:
+    with client_of(PROVIDERS["openai"], kite, kite.base_url) as client:
         yield client
 
 
