@@ -171,6 +171,12 @@ def set_all(patch: pytest.MonkeyPatch, variables: Mapping[str, str | None]) -> N
             patch.setenv(name, value)
 
 
+def execute(warehouse: Warehouse, sql: str, parameters: object = None) -> None:
+    """Change what is stored, behind the product's back."""
+    with warehouse.get_connection() as database:
+        database.execute(sql, parameters)
+
+
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
     """A clock that stands still until it is shifted."""
@@ -306,6 +312,14 @@ class Sandbox:
     def faults(self, *faults: dict[str, Any]) -> None:
         """Script what goes wrong from now on."""
         self.control("POST", "faults", {"faults": faults})
+
+    def refuse(self, route: str, status: int, **more: Any) -> None:
+        """Answer a route with this status from now on."""
+        self.faults({"route": route, "fault": "status", "status": status, **more})
+
+    def mend(self) -> None:
+        """Let nothing go wrong any more."""
+        self.control("DELETE", "faults")
 
     def requests(self) -> list[dict[str, Any]]:
         """What was asked since the test began: n, method, path, query (name and value pairs), status."""

@@ -50,6 +50,7 @@ class Terminal:
     folder: Path
     environment: Mapping[str, str]
     capture: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch
 
     @classmethod
     def open(
@@ -62,7 +63,11 @@ class Terminal:
         environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | {"DAGSTER_HOME": str(home)}
         set_all(monkeypatch, environment)
         monkeypatch.chdir(folder)
-        return cls(sandbox, folder, environment, capture)
+        return cls(sandbox, folder, environment, capture, monkeypatch)
+
+    def set(self, variables: Mapping[str, str | None] | None = None, **more: str | None) -> None:
+        """Set variables of the environment, or remove those that have no value."""
+        set_all(self.monkeypatch, {**(variables or {}), **more})
 
     def type(self, *words: str) -> Said:
         """Run a command here, at the time of the test."""

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +73,7 @@ class Daemon:
     instance: dg.DagsterInstance
     kept: Any
     """Copies of the instance's history."""
+    clock: time_machine.Traveller
     cursor: str | None = None
     said: str | None = None
     told: dict[str, str] = field(default_factory=dict)
@@ -139,6 +140,10 @@ class Daemon:
         """Its file, closed until the next use."""
         let_go(self.warehouse.database)
         return self.settings.warehouse.file
+
+    def later(self, **time: float) -> None:
+        """Let so much time pass."""
+        self.clock.shift(timedelta(**time))
 
     def tick(self) -> list[str]:
         """Run one tick; return what it launched, as ``openai 2026-11-17..2026-11-19``."""
@@ -410,4 +415,4 @@ def daemon(
         shutil.rmtree(file) if file.is_dir() else file.unlink()
     kept.remember(empty)
     with warehouse_with_views(folder).held():
-        yield Daemon(folder, kept.instance, kept)
+        yield Daemon(folder, kept.instance, kept, clock)

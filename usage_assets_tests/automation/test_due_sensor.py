@@ -9,7 +9,6 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy
-import time_machine
 
 from usage_assets.automation import due_runs
 from usage_assets.automation.jobs import ACCOUNTING_JOB
@@ -33,7 +32,7 @@ from usage_assets_tests.automation.daemon import (
     openai,
     window_of,
 )
-from usage_assets_tests.fixtures import NOW
+from usage_assets_tests.fixtures import NOW, execute
 from usage_assets_tests.warehouse.processes import held_by_another
 
 __all__ = ["daemon", "empty", "folder", "kept"]
@@ -76,14 +75,14 @@ endpoints = { billing_usage = false, users_1_day = false, organization_1_day = f
 # What is asked for
 
 
-def test_each_changed_day_of_all_costs_is_told_of_once(daemon: Daemon, clock: time_machine.Traveller) -> None:
+def test_each_changed_day_of_all_costs_is_told_of_once(daemon: Daemon) -> None:
     """Whatever wrote it: here, no run of Dagster did."""
     daemon.load_finished(openai(on=COSTS))
     daemon.cursor = None
     daemon.tick()
     before = daemon.told
     assert [*before] == [str(day) for day in Window(date(2026, 11, 12), date(2026, 11, 19)).days]
-    clock.shift(60)
+    daemon.later(minutes=1)
     daemon.store(Window(date(2026, 11, 14), date(2026, 11, 14)))
     daemon.tick()
     assert not daemon.told, "the same was stored once more"
@@ -118,24 +117,20 @@ def test_the_newest_days_come_first_and_a_run_has_at_most_186_of_those_that_the_
     assert daemon.finish() == ["openai 2026-05-18..2026-11-19", "openai 2025-11-20..2026-05-17"]
 
 
-def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=IMAGES))
-    clock.move_to(datetime(2026, 11, 21, 6, 59, tzinfo=UTC))
+    daemon.clock.move_to(datetime(2026, 11, 21, 6, 59, tzinfo=UTC))
     assert daemon.tick() == []
-    clock.move_to(datetime(2026, 11, 21, 7, 1, tzinfo=UTC))
+    daemon.clock.move_to(datetime(2026, 11, 21, 7, 1, tzinfo=UTC))
     assert daemon.tick() == ["openai 2026-11-20..2026-11-20"]
 
 
-def test_days_that_the_daily_schedule_has_not_read_again_are_asked_for(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_days_that_the_daily_schedule_has_not_read_again_are_asked_for(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=IMAGES))
-    clock.shift(timedelta(hours=25))
+    daemon.later(hours=25)
     daemon.store(days("20", "20"))
     assert daemon.tick() == []
-    clock.shift(timedelta(hours=2))
+    daemon.later(hours=2)
     assert daemon.tick() == [WHOLE]
 
 
@@ -158,16 +153,16 @@ def test_a_connection_without_a_key_is_not_asked(daemon: Daemon, monkeypatch: py
 
 
 def test_a_command_in_a_terminal_without_all_keys_takes_no_connection_from_the_sensor(
-    daemon: Daemon, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("B_KEY", "of the service only")
     daemon.load_finished(openai(on=IMAGES) + CODEX.replace("A_KEY", "B_KEY"))
-    clock.shift(timedelta(minutes=1))
+    daemon.later(minutes=1)
     with monkeypatch.context() as terminal:
         terminal.delenv("B_KEY")
         of_terminal = Settings.load(_env_file=None, usage_connections=daemon.settings.usage_connections)
         assert {due.connection for due in due_days(daemon.warehouse, seeds_of(of_terminal))} == {"openai"}
-    clock.shift(timedelta(days=1))
+    daemon.later(days=1)
     assert daemon.tick() == ["openai 2026-11-20..2026-11-20", "codex 2026-11-20..2026-11-20"]
 
 
@@ -185,12 +180,12 @@ def test_a_changed_owner_makes_stale_only_the_teams_of_the_days_that_it_covers(d
     assert daemon.finish() == ["accounting", "openai 2026-11-18..2026-11-19"], "also when it is taken back"
 
 
-def test_an_id_that_is_listed_after_its_costs_gets_its_name(daemon: Daemon, clock: time_machine.Traveller) -> None:
+def test_an_id_that_is_listed_after_its_costs_gets_its_name(daemon: Daemon) -> None:
     daemon.load(openai(on=COSTS))
     daemon.ids[date(2026, 11, 17)] = {"project_id": "late"}
     daemon.look_up(known="Known")
     daemon.finish()
-    clock.shift(timedelta(minutes=1))
+    daemon.later(minutes=1)
     daemon.look_up(known="Known", late="Late", unused="Unused")
     assert daemon.due() == {"openai": [f"3 days stale (2026-11-17 to 2026-11-19): names in {Projects.table} changed"]}
     assert daemon.tick() == ["openai 2026-11-17..2026-11-19"]
@@ -204,19 +199,18 @@ def test_an_id_that_is_listed_after_its_costs_gets_its_name(daemon: Daemon, cloc
 
 def test_another_release_computes_what_it_computes_otherwise(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=COSTS))
-    with daemon.warehouse.get_connection() as database:
-        database.execute(
-            'update ledger.partition_versions set inputs = replace(inputs, \'"query":"\', \'"query":"0\') '
-            "where table_name = 'costs.daily_costs'"
-        )
+    execute(
+        daemon.warehouse,
+        'update ledger.partition_versions set inputs = replace(inputs, \'"query":"\', \'"query":"0\') '
+        "where table_name = 'costs.daily_costs'",
+    )
     assert daemon.due() == {"openai": ["8 days stale (2026-11-12 to 2026-11-19): the query has changed"]}
     assert daemon.finish() == [WHOLE]
 
 
 def test_days_of_a_release_that_recorded_no_inputs_are_computed_once_and_not_fetched(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=COSTS))
-    with daemon.warehouse.get_connection() as database:
-        database.execute("update ledger.partition_versions set inputs = null, question = null")
+    execute(daemon.warehouse, "update ledger.partition_versions set inputs = null, question = null")
     assert daemon.due() == {"openai": ["8 days stale (2026-11-12 to 2026-11-19): an earlier release computed it"]}
     assert daemon.tick() == [WHOLE]
     (run,) = daemon.under_way()
@@ -244,38 +238,34 @@ def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon) -> 
         assert daemon.finish() == [], more
 
 
-def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=COSTS), usage_include_today=True)
     daemon.store(days("20", "20"))
-    clock.shift(timedelta(minutes=1))
+    daemon.later(minutes=1)
     daemon.amounts[date(2026, 11, 20)] = Decimal(2)
     daemon.store(days("20", "20"), {"openai/costs"})
     daemon.load(openai(on=COSTS), usage_include_today=False)
     assert daemon.finish() == []
-    clock.move_to(datetime(2026, 11, 21, 0, 1, tzinfo=UTC))
+    daemon.clock.move_to(datetime(2026, 11, 21, 0, 1, tzinfo=UTC))
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
 
 
 # Lost databases
 
 
-def test_days_that_came_from_the_archive_alone_are_asked_for_once_their_answers_are_old(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_days_that_came_from_the_archive_alone_are_asked_for_once_their_answers_are_old(daemon: Daemon) -> None:
     daemon.load(openai(on=IMAGES))
     with daemon.from_archive(NOW - timedelta(hours=7)):
         daemon.store(days("12", "19"))
     assert daemon.finish() == []
-    clock.shift(timedelta(hours=20))
+    daemon.later(hours=20)
     assert daemon.finish() == [WHOLE]
 
 
-def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_machine.Traveller) -> None:
+def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=IMAGES))
     older = daemon.file.read_bytes()
-    clock.move_to(datetime(2026, 11, 21, 8, tzinfo=UTC))
+    daemon.clock.move_to(datetime(2026, 11, 21, 8, tzinfo=UTC))
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
     daemon.file.write_bytes(older)
     assert daemon.finish() == ["openai 2026-11-20..2026-11-20"]
@@ -284,7 +274,7 @@ def test_what_an_older_copy_lacks_is_fetched_again(daemon: Daemon, clock: time_m
 # Failures
 
 
-def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, clock: time_machine.Traveller) -> None:
+def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon) -> None:
     """A key that was revoked: nothing is wrong with any day."""
     daemon.load(openai(on=IMAGES))
     again = "will be tried again"
@@ -293,17 +283,15 @@ def test_a_failed_run_is_asked_for_again_after_pauses_that_grow(daemon: Daemon, 
         daemon.fail("openai/usage_images", reason="the key was revoked")
         assert daemon.tick() == []
         assert (daemon.said or "").startswith(f"{said}: openai/usage_images (the key was revoked)")
-        clock.shift(timedelta(minutes=pause, seconds=-1))
+        daemon.later(minutes=pause, seconds=-1)
         assert daemon.tick() == []
-        clock.shift(timedelta(seconds=1))
+        daemon.later(seconds=1)
     daemon.finish()
     assert daemon.tick() == []
     assert daemon.said == NOTHING
 
 
-def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_an_asset_that_fails_holds_back_nothing_but_what_is_computed_from_it(daemon: Daemon) -> None:
     daemon.load(openai("2025-11-20"))
     daemon.tick()
     daemon.fail(reason="403")
@@ -325,71 +313,64 @@ def test_what_can_be_computed_without_an_asset_that_fails_is_not_held_back(daemo
     assert not [key for key in run.asset_selection or () if key.path[1] == "ai_credits"]
 
 
-def test_days_that_failed_together_are_asked_for_together_with_pauses_that_grow(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_days_that_failed_together_are_asked_for_together_with_pauses_that_grow(daemon: Daemon) -> None:
     """A run keeps the days that are there, so there is no need to ask for fewer."""
     daemon.load(openai(on=IMAGES))
     daemon.tick()
     daemon.fail("openai/usage_images", *map(str, days("12", "19").days))
     assert daemon.tick() == []
-    clock.shift(timedelta(minutes=10))
+    daemon.later(minutes=10)
     assert daemon.tick() == [WHOLE]
     daemon.fail("openai/usage_images", "2026-11-13", "2026-11-17")
     assert daemon.tick() == []
-    clock.shift(timedelta(minutes=10))
+    daemon.later(minutes=10)
     assert daemon.tick() == [], "the second pause is longer"
-    clock.shift(timedelta(minutes=10))
+    daemon.later(minutes=10)
     assert daemon.tick() == ["openai 2026-11-17..2026-11-17"]
     daemon.succeed()
     assert daemon.tick() == ["openai 2026-11-13..2026-11-13"]
 
 
-def test_a_late_day_is_asked_for_again_when_it_is_due_and_not_before(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_a_late_day_is_asked_for_again_when_it_is_due_and_not_before(daemon: Daemon) -> None:
     daemon.load(openai(on=IMAGES))
     daemon.tick()
     late = date(2026, 11, 19)
-    for pause in (timedelta(hours=4), timedelta(hours=6)):  # half the time since the day has ended
+    for hours in (4, 6):  # half the time since the day has ended
         daemon.be_late("openai/usage_images", late)
         assert daemon.tick() == []
-        because = f"not served yet, tried again from {clock_says(pause)} UTC on: no report"
+        again = datetime.now(UTC) + timedelta(hours=hours)
+        because = f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: no report"
         assert daemon.due() == {"openai": [f"1 day late (2026-11-19): {because}"]}
-        clock.shift(pause - timedelta(seconds=1))
+        daemon.later(hours=hours, seconds=-1)
         assert daemon.tick() == []
-        clock.shift(timedelta(seconds=1))
+        daemon.later(seconds=1)
         assert daemon.tick() == ["openai 2026-11-19..2026-11-19"]
     daemon.succeed()
     assert daemon.tick() == []
     assert daemon.due() == {}
 
 
-def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_left_to_people(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_left_to_people(daemon: Daemon) -> None:
     begin_with_a_late_day(daemon)
-    clock.move_to(datetime(2026, 11, 23, tzinfo=UTC) - timedelta(seconds=1))
+    daemon.clock.move_to(datetime(2026, 11, 23, tzinfo=UTC) - timedelta(seconds=1))
     daemon.tick()
     daemon.be_late("openai/usage_images", date(2026, 11, 19))
     assert any(words.startswith("1 day late (2026-11-19): ") for words in daemon.due()["openai"])
-    clock.shift(timedelta(seconds=1))
+    daemon.later(seconds=1)
     missing = "1 day missing (2026-11-19): not available at the last request: no report"
     assert missing in daemon.due()["openai"]
-    clock.shift(timedelta(days=3))
+    daemon.later(days=3)
     note_late(
         daemon.warehouse, ["openai.usage_images"], "openai", {date(2026, 11, 25): PermanentError("no report")}, ""
     )
     assert missing in daemon.due()["openai"], "a newer day is late, too"
-    clock.shift(timedelta(days=27))
+    daemon.later(days=27)
     assert "openai 2026-11-19..2026-11-21" in daemon.finish()
 
 
-def test_a_day_that_the_provider_never_had_is_left_to_people_after_a_month(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_a_day_that_the_provider_never_had_is_left_to_people_after_a_month(daemon: Daemon) -> None:
     begin_with_a_late_day(daemon)
-    clock.shift(timedelta(days=40))
+    daemon.later(days=40)
     assert not [run for run in daemon.finish() if "2026-11-19" in run]
 
 
@@ -400,14 +381,7 @@ def begin_with_a_late_day(daemon: Daemon) -> None:
     daemon.be_late("openai/usage_images", date(2026, 11, 19))
 
 
-def clock_says(later: timedelta) -> str:
-    """The time after a pause."""
-    return f"{datetime.now(UTC) + later:%Y-%m-%d %H:%M}"
-
-
-def test_a_run_that_was_killed_is_asked_for_again_at_once_twice_and_then_with_pauses(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_a_run_that_was_killed_is_asked_for_again_at_once_twice_and_then_with_pauses(daemon: Daemon) -> None:
     assert daemon.tick() == [WHOLE]
     daemon.end(dg.DagsterEventType.RUN_FAILURE)
     assert daemon.tick() == [WHOLE]
@@ -415,21 +389,19 @@ def test_a_run_that_was_killed_is_asked_for_again_at_once_twice_and_then_with_pa
     assert daemon.tick() == [WHOLE]
     daemon.end(dg.DagsterEventType.RUN_FAILURE)
     assert daemon.tick() == []
-    clock.shift(timedelta(minutes=40))
+    daemon.later(minutes=40)
     assert daemon.tick() == [WHOLE]
 
 
-def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_for_at_once(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_for_at_once(daemon: Daemon) -> None:
     for minutes in (10, 20, 40):
         assert daemon.tick() == [WHOLE]
         daemon.end(dg.DagsterEventType.RUN_SUCCESS)
         assert daemon.tick() == []
         assert "succeeded, and they are still due" in (daemon.said or "")
-        clock.shift(timedelta(minutes=minutes, seconds=-1))
+        daemon.later(minutes=minutes, seconds=-1)
         assert daemon.tick() == []
-        clock.shift(timedelta(seconds=1))
+        daemon.later(seconds=1)
 
 
 def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon: Daemon) -> None:
@@ -442,16 +414,16 @@ def test_a_run_that_was_never_launched_or_was_deleted_is_asked_for_again(daemon:
 # Company
 
 
-def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon, clock: time_machine.Traveller) -> None:
+def test_a_run_of_hours_is_waited_for_as_long_as_it_logs(daemon: Daemon) -> None:
     """A provider that lets little through: a second run of the same days would make both slower."""
     daemon.tick()
     (run,) = daemon.under_way()
     daemon.instance.report_dagster_event(dg.DagsterEvent("PIPELINE_START", run.job_name), run.run_id)
     for _ in range(3):
-        clock.shift(timedelta(minutes=50))
+        daemon.later(minutes=50)
         daemon.instance.report_engine_event("429 from GET /costs. Again in 60 s, attempt 2", run)
         assert daemon.tick() == []
-    clock.shift(timedelta(minutes=61))
+    daemon.later(minutes=61)
     assert daemon.tick() == [WHOLE], "nothing was heard of it for an hour"
 
 
@@ -496,13 +468,13 @@ def test_an_idle_tick_opens_no_file_and_asks_the_instance_for_nothing(
         sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
 
 
-def test_a_corrupt_cursor_is_started_again(daemon: Daemon, empty: Any, clock: time_machine.Traveller) -> None:
+def test_a_corrupt_cursor_is_started_again(daemon: Daemon, empty: Any) -> None:
     for cursor in ("{", '{"work": 1}', '{"work": {"openai": ["a", "b"]}}'):
         daemon.kept.remember(empty)
         daemon.cursor = None
         assert daemon.tick() == [WHOLE]
         daemon.end(dg.DagsterEventType.RUN_CANCELED)
-        clock.shift(timedelta(minutes=1))
+        daemon.later(minutes=1)
         daemon.cursor = cursor
         assert daemon.tick() == [WHOLE], f"{cursor}: Dagster launches it: its run key is a new one"
 
@@ -530,33 +502,29 @@ def test_stated_invoices_are_compared_each_month(daemon: Daemon) -> None:
 A_DAY = timedelta(days=1)
 
 
-def test_no_day_is_lost_or_asked_for_twice_after_the_clock_was_set_back(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_no_day_is_lost_or_asked_for_twice_after_the_clock_was_set_back(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=COSTS))
-    clock.move_to(NOW - A_DAY)
+    daemon.clock.move_to(NOW - A_DAY)
     assert daemon.finish() == []
     daemon.amounts[date(2026, 11, 18)] = Decimal(5)
     daemon.store(days("18", "18"), {"openai/costs"})
     assert daemon.finish() == ["openai 2026-11-18..2026-11-18"], "what is computed from it"
     amounts = "select amount_usd from costs.daily_costs where usage_date = '2026-11-18'"
     assert daemon.warehouse.read(amounts)["amount_usd"].to_pylist() == [Decimal(5)]
-    clock.move_to(NOW + A_DAY)
+    daemon.clock.move_to(NOW + A_DAY)
     new, read_long_ago = "openai 2026-11-20..2026-11-20", "openai 2026-11-18..2026-11-18"
     assert daemon.finish() == [new, read_long_ago]
     assert daemon.tick() == []
 
 
-def test_a_failure_before_the_clock_was_set_back_is_tried_again_at_once_and_then_with_pauses(
-    daemon: Daemon, clock: time_machine.Traveller
-) -> None:
+def test_a_failure_before_the_clock_was_set_back_is_tried_again_at_once_and_then_with_pauses(daemon: Daemon) -> None:
     daemon.load(openai(on=IMAGES))
     daemon.tick()
     daemon.fail("openai/usage_images", reason="403")
     assert daemon.tick() == []
-    clock.move_to(NOW - A_DAY)
+    daemon.clock.move_to(NOW - A_DAY)
     assert daemon.tick() == ["openai 2026-11-12..2026-11-18"]
     daemon.fail("openai/usage_images", reason="403")
     assert daemon.tick() == []
-    clock.shift(timedelta(minutes=20))
+    daemon.later(minutes=20)
     assert daemon.tick() == ["openai 2026-11-12..2026-11-18"]

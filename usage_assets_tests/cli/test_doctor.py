@@ -40,7 +40,7 @@ from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyU
 from usage_assets.warehouse.published import copy_of, publish
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import fill_once, with_endpoints
-from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, last_days, set_all
+from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, execute, last_days
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import known, listed, stating
 from usage_assets_tests.terminal import Terminal, examined, finding, holding
@@ -50,10 +50,9 @@ TEN_DAYS_AGO = "2026-11-10"
 
 
 @pytest.fixture
-def chatgpt(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def chatgpt(terminal: Terminal) -> Terminal:
     """The same, with one connection: for what is not about connections."""
-    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
-        monkeypatch.delenv(name)
+    terminal.set(OPENAI_ADMIN_KEY=None, ANTHROPIC_ADMIN_KEY=None)
     return terminal
 
 
@@ -76,10 +75,9 @@ def backfilled(chatgpt: Terminal, backfill: Path, warehouse_with_views: NewWareh
     return chatgpt
 
 
-def test_a_healthy_setup_has_no_fault(backfilled: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_healthy_setup_has_no_fault(backfilled: Terminal) -> None:
     terminal = backfilled
-    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
-        monkeypatch.setenv(name, terminal.environment[name])
+    terminal.set({name: terminal.environment[name] for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY")})
     terminal.type("port", "provision")
     said = examined(terminal)
     assert said.code == 0
@@ -119,13 +117,11 @@ def test_what_is_not_there_yet_is_a_warning_and_what_is_well_is_one_line_unless_
     assert everything.lines[-1].endswith(f"warnings, {len(well)} OK")
 
 
-def test_nothing_is_changed_and_each_endpoint_that_is_on_is_asked_for_one_day(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_changed_and_each_endpoint_that_is_on_is_asked_for_one_day(terminal: Terminal) -> None:
     """Beside variables that the .env file contradicts. They are named without their values."""
     same, others = "ANTHROPIC_ADMIN_KEY=sk-ant-admin-sandbox", "OPENAI_ADMIN_KEY=\nDAGSTER_HOME=/elsewhere"
     (terminal.folder / ".env").write_text(f"{same}\n{others}\nOTHER=1\n")
-    monkeypatch.setenv("OTHER", "2")
+    terminal.set(OTHER="2")
     said = examined(terminal)
     assert finding(said, "differ between").startswith(
         "WARN  environment: DAGSTER_HOME, OPENAI_ADMIN_KEY differ between"
@@ -140,8 +136,8 @@ def test_nothing_is_changed_and_each_endpoint_that_is_on_is_asked_for_one_day(
     assert "OK    Port: 0 of 17 blueprints are ready" in said.lines
 
 
-def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_ADMIN_KEY", "sk-admin-wrong")
+def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal) -> None:
+    terminal.set(OPENAI_ADMIN_KEY="sk-admin-wrong")
     said = examined(terminal)
     assert said.code == 1
     assert "sk-admin-wrong" not in said.out
@@ -174,22 +170,20 @@ def test_an_endpoint_that_is_not_enabled_does_not_hide_the_others_and_a_late_one
     assert finding(said, "usage_messages").startswith("OK")
 
 
-def test_without_any_key_the_variables_are_named(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_all(monkeypatch, NO_KEYS)
+def test_without_any_key_the_variables_are_named(terminal: Terminal) -> None:
+    terminal.set(NO_KEYS)
     said = examined(terminal)
     assert (said.code, len(said.lines)) == (1, 2), "nothing else matters yet"
     line = finding(said, "OPENAI_ADMIN_KEY")
     assert line.startswith("FAIL  setup: no account is connected yet: set one of OPENAI_ADMIN_KEY, ANTHROPIC_ADMIN_KEY")
-    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "sk-ant-admin")
+    terminal.set(ANTHROPIC_ADMIN_KEY="sk-ant-admin")
     duckdb.connect(str(terminal.database)).close()
     assert "setup" not in examined(terminal).out
 
 
-def test_a_broken_connections_file_is_a_fault_and_the_rest_is_examined(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_connections_file_is_a_fault_and_the_rest_is_examined(terminal: Terminal) -> None:
     (terminal.folder / "connections.toml").write_text("[[connection]\n")
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    terminal.set(USAGE_CONNECTIONS="connections.toml")
     said = examined(terminal)
     assert said.code == 1
     assert "FAIL  connections: USAGE_CONNECTIONS: connections.toml: not a TOML file" in said.out
@@ -197,11 +191,10 @@ def test_a_broken_connections_file_is_a_fault_and_the_rest_is_examined(
 
 
 def test_costs_that_are_switched_off_are_told_of_once_and_what_is_removed_is_no_fault(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
+    terminal: Terminal, warehouse_with_views: NewWarehouse
 ) -> None:
     days = Days(warehouse_with_views(terminal.folder))
-    set_all(monkeypatch, NO_KEYS)
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    terminal.set(NO_KEYS, USAGE_CONNECTIONS="connections.toml")
     (terminal.folder / "key").write_text("sk-ant-admin-sandbox")
     entry = "[[connection]]\nname = 'anthropic'\nprovider = 'anthropic'\nkey = 'file:key'\n"
     with_costs, without = (
@@ -247,14 +240,13 @@ def test_a_copy_that_is_of_now_or_will_be_is_no_fault_and_one_that_stays_behind_
 
 
 def test_a_webhook_and_port_are_told_of_and_never_where_the_one_is_nor_the_secret_of_the_other(
-    chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch
+    chatgpt: Terminal,
 ) -> None:
-    monkeypatch.setenv("USAGE_WEBHOOK_URL", "http://hooks.example/secret-token")
-    monkeypatch.setenv("PORT_CLIENT_SECRET", "wrong-secret")
+    chatgpt.set(USAGE_WEBHOOK_URL="http://hooks.example/secret-token", PORT_CLIENT_SECRET="wrong-secret")
     said = examined(chatgpt)
     assert finding(said, "webhook: ").startswith("FAIL  webhook: USAGE_WEBHOOK_URL: must look like https://")
     assert "hooks.example" not in said.out
-    monkeypatch.setenv("USAGE_WEBHOOK_URL", "https://hooks.example/secret-token")
+    chatgpt.set(USAGE_WEBHOOK_URL="https://hooks.example/secret-token")
     said = examined(chatgpt)
     assert finding(said, "webhook: ") == "OK    webhook: failed runs and checks are posted to it (USAGE_WEBHOOK_URL)"
     assert "OK    sensor webhook_sensor: is running, and has had nothing to do yet" in said.lines
@@ -266,10 +258,9 @@ def test_a_webhook_and_port_are_told_of_and_never_where_the_one_is_nor_the_secre
 
 
 def test_a_database_that_cannot_be_opened_is_a_fault_and_so_is_a_missing_home_and_port_without_keys_a_warning(
-    chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch
+    chatgpt: Terminal,
 ) -> None:
-    for variable in ("DAGSTER_HOME", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
-        monkeypatch.delenv(variable)
+    chatgpt.set(dict.fromkeys(("DAGSTER_HOME", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET")))
     duckdb.connect(str(chatgpt.database)).close()
     with holding(chatgpt.database) as holder:
         line = finding(examined(chatgpt), "warehouse")
@@ -283,14 +274,12 @@ def test_a_database_that_cannot_be_opened_is_a_fault_and_so_is_a_missing_home_an
 
 
 def test_a_table_that_no_run_can_write_is_a_fault(backfilled: Terminal) -> None:
-    with backfilled.warehouse.transaction() as database:
-        database.execute("alter table chatgpt.codex_usage alter column threads type varchar")
+    execute(backfilled.warehouse, "alter table chatgpt.codex_usage alter column threads type varchar")
     line = finding(examined(backfilled), "differs from its declaration")
     assert line.startswith(
         "FAIL  table: chatgpt.codex_usage: differs from its declaration: threads is VARCHAR, not BIGINT"
     )
-    with backfilled.warehouse.transaction() as database:
-        database.execute(line.partition("to mend it: ")[2])
+    execute(backfilled.warehouse, line.partition("to mend it: ")[2])
     assert "FAIL" not in examined(backfilled).out
     with backfilled.warehouse.transaction() as database:
         database.execute("alter table chatgpt.codex_usage rename to kept")
@@ -300,11 +289,9 @@ def test_a_table_that_no_run_can_write_is_a_fault(backfilled: Terminal) -> None:
     assert line == (
         "FAIL  table: chatgpt.codex_usage: is a view where a table belongs: rename or drop it, and run these days again"
     )
-    with backfilled.warehouse.transaction() as database:
-        database.execute("drop view costs.by_month; create table costs.by_month (a int)")
+    execute(backfilled.warehouse, "drop view costs.by_month; create table costs.by_month (a int)")
     assert finding(examined(backfilled), "costs.by_month").startswith("FAIL  view: costs.by_month: is a table where")
-    with backfilled.warehouse.transaction() as database:
-        database.execute("update ledger.statements set release = '99.1.0'")
+    execute(backfilled.warehouse, "update ledger.statements set release = '99.1.0'")
     assert finding(examined(backfilled), "release 99.1.0").startswith("FAIL  warehouse: release 99.1.0 of usage-assets")
 
 
@@ -317,15 +304,13 @@ def test_a_disk_without_room_for_a_run_is_a_fault(backfilled: Terminal, monkeypa
     assert "disk: " not in examined(backfilled).out
 
 
-def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
-    backfilled: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(backfilled: Terminal) -> None:
     terminal = backfilled
-    monkeypatch.setenv("USAGE_START_DATE", TEN_DAYS_AGO)
+    backfilled.set(USAGE_START_DATE=TEN_DAYS_AGO)
     before = terminal.database.read_bytes()
 
     def due(with_history: str) -> list[str]:
-        monkeypatch.setenv("USAGE_BACKFILL_HISTORY", with_history)
+        backfilled.set(USAGE_BACKFILL_HISTORY=with_history)
         return [line for line in examined(terminal).lines if "chatgpt: " in line and "missing" in line]
 
     by_hand = "Start Dagster (make run), or run usage-assets backfill --due"
@@ -344,7 +329,7 @@ def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(
     assert terminal.database.read_bytes() == before, "doctor changes nothing"
 
 
-def test_places_that_silent_runs_hold_are_a_fault(chatgpt: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places_that_silent_runs_hold_are_a_fault(chatgpt: Terminal) -> None:
     with dg.DagsterInstance.get() as instance:
         runs = [dg.DagsterRun("usage", make_new_run_id(), status=dg.DagsterRunStatus.STARTED) for _ in range(4)]
         for run in runs:
@@ -356,7 +341,7 @@ def test_places_that_silent_runs_hold_are_a_fault(chatgpt: Terminal, monkeypatch
         with subprocess.Popen([sys.executable, "-c", ""]) as gone:
             gone.wait()
         instance.report_engine_event("Started process for run.", runs[0], EngineEventData.in_process(gone.pid))
-    monkeypatch.setenv("USAGE_UI_URL", "http://dagster.internal:3000")
+    chatgpt.set(USAGE_UI_URL="http://dagster.internal:3000")
     with time_machine.travel(NOW + TIME_TO_BE_HEARD_OF + timedelta(minutes=1)):
         line = finding(examined(chatgpt), "places for runs")
     assert line.startswith("FAIL  Dagster: all 4 places for runs are taken and none of these runs has logged anything")
@@ -446,12 +431,13 @@ def state_of(schedule: str, status: InstigatorStatus, *, location: str = "usage_
 
 
 def test_what_an_old_connection_bills_is_named_and_removed_where_another_bills_the_same_use(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
+    terminal: Terminal, warehouse_with_views: NewWarehouse
 ) -> None:
     warehouse = warehouse_with_views(terminal.folder)
-    for name in ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
-        monkeypatch.delenv(name)
-    set_all(monkeypatch, with_endpoints(terminal.folder, "costs"))
+    terminal.set(
+        dict.fromkeys(("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"))
+    )
+    terminal.set(with_endpoints(terminal.folder, "costs"))
     session, connections = terminal.folder / "session.key", terminal.folder / "connections.toml"
     session.write_text("sess-sandbox")
     of_openai = connections.read_text()

@@ -17,7 +17,7 @@ from usage_assets.build import build_from_environment
 from usage_assets.cli.main import COMMANDS
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import last_days, set_all
+from usage_assets_tests.fixtures import last_days
 from usage_assets_tests.object_store import CREDENTIALS
 from usage_assets_tests.postgres import new_database, with_password
 from usage_assets_tests.terminal import Terminal
@@ -31,7 +31,6 @@ OPENED = "it opens with this"
 def wrong(
     request: pytest.FixtureRequest,
     terminal: Terminal,
-    monkeypatch: pytest.MonkeyPatch,
     postgres: str,
     object_store: str,
 ) -> Terminal:
@@ -44,7 +43,7 @@ def wrong(
         "USAGE_WAREHOUSE_DATA": f"s3://lakes/{terminal.folder.name}",
         request.param: SECRET,
     }
-    set_all(monkeypatch, lake)
+    terminal.set(lake)
     return terminal
 
 

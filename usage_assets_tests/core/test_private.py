@@ -25,11 +25,9 @@ def umask() -> Iterator[None]:
 
 
 @pytest.fixture
-def terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(terminal: Terminal) -> Terminal:
     """A person with one connection, whose data goes where it does unless something else is set."""
-    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("USAGE_WAREHOUSE", "data/usage.duckdb")
+    terminal.set(OPENAI_ADMIN_KEY=None, ANTHROPIC_ADMIN_KEY=None, USAGE_WAREHOUSE="data/usage.duckdb")
     return terminal
 
 

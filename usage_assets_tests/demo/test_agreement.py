@@ -17,7 +17,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets_report.graph.sensor import REPORT_JOB
 from usage_assets_report.in_port import PORT_INSIGHTS
 from usage_assets_tests.end_to_end.conftest import open_project, with_endpoints
-from usage_assets_tests.fixtures import NOW, Sandbox, last_days, running_sandbox
+from usage_assets_tests.fixtures import NOW, Sandbox, execute, last_days, running_sandbox
 from usage_assets_tests.port_user import port_of, port_user
 
 DAYS = last_days(21)
@@ -154,12 +154,10 @@ def test_an_amount_that_one_place_says_otherwise_is_one_line_that_names_the_plac
 def test_a_row_that_was_changed_since_is_found(company: Company) -> None:
     change = "update costs.budget_status set provisional = provisional + {} where budget = 'company'"
     try:
-        with company.warehouse.transaction() as database:
-            database.execute(change.format("0.01"))
+        execute(company.warehouse, change.format("0.01"))
         lines = company.differences()
     finally:
-        with company.warehouse.transaction() as database:
-            database.execute(change.format("-0.01"))
+        execute(company.warehouse, change.format("-0.01"))
     assert any(line.startswith(f"budget company from {MONTH}, so far: ") for line in lines)
 
 
@@ -188,9 +186,7 @@ def test_port_need_not_have_a_budget_that_ended_long_ago(company: Company) -> No
     before = company.differences()
     earlier = "* replace (first_day - 120 as first_day, last_day - 120 as last_day)"
     try:
-        with company.warehouse.transaction() as database:
-            database.execute(f"insert into costs.budget_status select {earlier} from costs.budget_status")
+        execute(company.warehouse, f"insert into costs.budget_status select {earlier} from costs.budget_status")
         assert company.differences() == before
     finally:
-        with company.warehouse.transaction() as database:
-            database.execute("delete from costs.budget_status where last_day < date '2026-09-20'")
+        execute(company.warehouse, "delete from costs.budget_status where last_day < date '2026-09-20'")

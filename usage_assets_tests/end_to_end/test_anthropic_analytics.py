@@ -144,7 +144,7 @@ def test_a_millionth_of_a_cent_is_no_difference_and_a_cent_is(settled: Project) 
             "cost": {"amount": str(cents + Decimal(more)), "list_amount": "1", "currency": "USD", "requests": None},
         }
         body = {"data": [item], "has_more": False, "next_page": None}
-        settled.sandbox.control("DELETE", "faults")
+        settled.sandbox.mend()
         settled.sandbox.faults(
             {"route": "GET /anthropic/v1/organizations/analytics/cost", "fault": "replace", "body": body}
         )

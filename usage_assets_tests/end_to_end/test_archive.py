@@ -96,10 +96,7 @@ def test_an_answer_that_the_warehouse_refuses_is_not_archived(sandbox: Sandbox, 
 
 def test_a_window_that_failed_is_not_archived_and_one_that_was_read_is(sandbox: Sandbox, tmp_path: Path) -> None:
     with hold_project(sandbox, tmp_path, patience={"attempts": 1}) as project:
-        sandbox.faults(
-            {"route": "GET /anthropic/v1/organizations/usage_report/claude_code", "fault": "status", "status": 500}
-            | {"calls": [2]}
-        )
+        sandbox.refuse("GET /anthropic/v1/organizations/usage_report/claude_code", 500, calls=[2])
         assert not project.fetch("anthropic", last_days(3), "claude_code").success
         stored = {version["usage_date"] for version in project.rows("ledger.partition_versions")}
         assert len(stored) < 3

@@ -74,12 +74,12 @@ def it_warns_until_yesterday_is_stored(project: Project) -> None:
     of_one_that_waits = {"body": {"error": {"message": "the provider's figures reach until yesterday"}}}
     for status, body in ((400, of_one_that_waits), (403, {})):
         route = "GET /openai/v1/organization/costs"
-        project.sandbox.faults({"route": route, "fault": "status", "status": status, **body})
+        project.sandbox.refuse(route, status, **body)
         assert not project.fetch("openai", [YESTERDAY]).success
         line = warnings(project)["yesterday_openai"]
         assert line
         assert line.startswith(f"{said}{todo} The last run failed: openai costs {YESTERDAY}: {status}")
-        project.sandbox.control("DELETE", "faults")
+        project.sandbox.mend()
     assert project.fetch("openai", [YESTERDAY], "costs").success
     computed = f"openai: {YESTERDAY} is not stored: costs/daily_costs. {todo}"
     assert warnings(project) == {"yesterday_openai": computed}, "what is computed of it is missing"
@@ -97,17 +97,15 @@ def test_a_day_that_its_provider_does_not_serve_yet_does_not_warn(sandbox: Sandb
         assert warnings(both) == {}
 
 
-@pytest.mark.parametrize(
-    ("daily", "an_hour_later"), [("0 6 * * *", "0 7 * * *"), ("30 23 * * *", "30 0 * * *"), ("@daily", "0 1 * * *")]
-)
-def test_the_checks_run_an_hour_after_the_daily_schedule(daily: str, an_hour_later: str) -> None:
-    definitions = build_definitions(settings_of(**KEYS, usage_schedule=daily))
-    schedule = definitions.resolve_schedule_def("daily_completeness_schedule")
-    assert (schedule.cron_schedule, schedule.execution_timezone) == (an_hour_later, "UTC")
-    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
-    with (
-        dg.DagsterInstance.ephemeral() as instance,
-        dg.build_schedule_context(instance=instance, scheduled_execution_time=moment) as context,
-    ):
-        assert len(schedule.evaluate_tick(context).run_requests or []) == 1
+def test_the_checks_run_an_hour_after_the_daily_schedule() -> None:
+    for daily, an_hour_later in (("0 6 * * *", "0 7 * * *"), ("30 23 * * *", "30 0 * * *"), ("@daily", "0 1 * * *")):
+        definitions = build_definitions(settings_of(**KEYS, usage_schedule=daily))
+        schedule = definitions.resolve_schedule_def("daily_completeness_schedule")
+        assert (schedule.cron_schedule, schedule.execution_timezone) == (an_hour_later, "UTC")
+        assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+        moment = datetime(2026, 11, 20, 12, tzinfo=UTC)
+        with (
+            dg.DagsterInstance.ephemeral() as instance,
+            dg.build_schedule_context(instance=instance, scheduled_execution_time=moment) as context,
+        ):
+            assert len(schedule.evaluate_tick(context).run_requests or []) == 1

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from usage_assets.testing.wire import serve
 from usage_assets_tests.end_to_end.conftest import with_endpoints
-from usage_assets_tests.fixtures import last_days, set_all
+from usage_assets_tests.fixtures import last_days
 from usage_assets_tests.terminal import Terminal
 
 DAY = last_days(1)[0]
@@ -38,9 +38,7 @@ PAGES: Sequence[tuple[Callable[[int], Sequence[Mapping[str, Any]]], int, str]] =
 
 
 @pytest.mark.timeout(120)
-def test_pages_without_end_are_one_line_and_nothing_is_stored(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests
-) -> None:
+def test_pages_without_end_are_one_line_and_nothing_is_stored(terminal: Terminal, subtests: pytest.Subtests) -> None:
     asked, pages = 0, PAGES[0]
 
     async def answer(_: Request) -> JSONResponse:
@@ -54,7 +52,7 @@ def test_pages_without_end_are_one_line_and_nothing_is_stored(
         )
 
     with serve(Starlette(routes=[Route("/v1/organization/costs", answer)])) as address:
-        set_all(monkeypatch, {**with_endpoints(terminal.folder, "costs"), "OPENAI_BASE_URL": f"{address}/v1"})
+        terminal.set({**with_endpoints(terminal.folder, "costs"), "OPENAI_BASE_URL": f"{address}/v1"})
         for pages in PAGES:
             _, most, words = pages
             with subtests.test(words):

@@ -188,7 +188,7 @@ def kill_at_request(number: int, project: Project, folder: Path) -> None:
         while len(asked := project.port_requests()) < number or (is_done and asked[number - 1]["status"] is None):
             assert process.is_alive(), f"the push made {len(asked)} requests"
             process.join(0.01)  # to ask without a pause took as much CPU time as the rest
-    project.sandbox.control("DELETE", "faults")
+    project.sandbox.mend()
 
 
 def lose_ledger(project: Project) -> None:

@@ -7,6 +7,7 @@ from usage_assets.features.port.ledger import PortLedger
 from usage_assets.models.entities import ENTITIES
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.end_to_end.conftest import PUSHED_DAYS, Project
+from usage_assets_tests.fixtures import execute
 
 DAYS = PUSHED_DAYS[:2]
 OF_COSTS = [each for each in ENTITIES if each.name in ("claude_cost_record", "claude_model_usage")]
@@ -30,8 +31,7 @@ def test_pieces_are_small_and_a_new_database_reads_port_back_once_however_many_t
     searches = []
     for most in (1_000, 1):
         monkeypatch.setattr(port_ledger, "MOST_ENTITIES", most)
-        with pushed.warehouse.transaction() as database:
-            database.execute("delete from ledger.port_pushes; delete from ledger.port_entities")
+        execute(pushed.warehouse, "delete from ledger.port_pushes; delete from ledger.port_entities")
         before = len(pushed.port_requests())
         assert pushed.push_of("anthropic", DAYS[:1]).success
         asked = pushed.port_requests()[before:]

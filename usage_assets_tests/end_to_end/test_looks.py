@@ -14,7 +14,7 @@ from usage_assets.assets import raw
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets.build import build_definitions
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in, with_endpoints
-from usage_assets_tests.fixtures import NOW, Sandbox, last_days
+from usage_assets_tests.fixtures import NOW, Sandbox, execute, last_days
 
 DAYS = last_days(4)
 SCHEDULED = {"dagster/schedule_name": "daily_usage_schedule"}
@@ -85,6 +85,8 @@ def test_days_that_differ_are_stored_computed_and_announced_alone_and_two_looks_
     project.sandbox.restate("openai", DAYS[1], endpoint="costs")
     result = look(project)
     assert written(result) == written(result, DERIVED) == [DAYS[1]]
+    [event] = result.asset_materializations_for_node("openai__costs")
+    assert event.metadata["state"].value == "provisional"
     assert project.totals_of("openai usd")["openai usd"] == project.truth(DAYS[:3])["openai usd"]
 
     project.sandbox.restate("openai", DAYS[0], change="clear", endpoint="costs")
@@ -118,8 +120,7 @@ def test_days_are_written_that_a_person_starts_that_were_lost_or_that_would_be_w
     assert written(look(project)) == DAYS[:3], "no answer is archived"
     assert [*(tmp_path / "raw").rglob("*.zst")]
 
-    with project.warehouse.transaction() as database:
-        database.execute("alter table openai.costs drop column other_fields")
+    execute(project.warehouse, "alter table openai.costs drop column other_fields")
     assert written(look(project)) == DAYS[:3], "the table is not as declared"
     assert {row["other_fields"] for row in project.rows("openai.costs")} == {None}
 

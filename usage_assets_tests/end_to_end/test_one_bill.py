@@ -18,7 +18,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets_finance.statement import command
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in
-from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days, set_all
+from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
 
 STATEMENT = Path(command.__file__).parent / "sql"
@@ -170,11 +170,6 @@ def terminal(terminal: Terminal, warehouse_with_views: NewWarehouse) -> Terminal
     return terminal
 
 
-def configure(terminal: Terminal, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """These keys."""
-    set_all(monkeypatch, variables(terminal.folder, names))
-
-
 def charges(terminal: Terminal, *days: str) -> list[dict[str, str]]:
     """What the export in FOCUS has."""
     assert not terminal.type("export", "focus", *days, "--out", "focus.csv", "--force").err
@@ -194,10 +189,9 @@ order by all
 
 @needs("assistant")
 def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again_and_a_second_key_adds_nothing(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal,
 ) -> None:
-    configure(terminal, monkeypatch, OLD)
-    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
+    terminal.set(variables(terminal.folder, [OLD]), USAGE_START_DATE=str(DAYS[0]))
     days, again = (("--start", str(first), "--end", str(DAYS[1])) for first in DAYS[:2])
     assert terminal.type("backfill", *days).code == 0
     bill = "select usage_date, allocation, user_id, api_key_id, native_amount from costs.allocated_costs order by all"
@@ -221,7 +215,7 @@ def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again
     assert sum(Decimal(row["BilledCost"]) for row in exported) * 100 == sum(truth.values())
     units = {(row["ChargePeriodStart"][:10], row["ConsumedUnit"]) for row in exported}
     assert {(str(day), unit) for day in DAYS[:2] for unit in ("Tokens", "Requests")} <= units
-    configure(terminal, monkeypatch, OLD, NEW)
+    terminal.set(variables(terminal.folder, [OLD, NEW]))
     assert terminal.type("backfill", *days, "--connection", NEW).code == 0
     assert billed(terminal.warehouse) == truth
 

@@ -72,7 +72,7 @@ def test_the_state_follows_what_is_stored_whole_what_has_settled_and_what_has_fa
         assert told["state"] == "failed"
         assert re.match("costs: .*Incorrect API key provided", told["last_error"])
         assert told["last_closed_day"] == "2026-11-19T00:00:00Z", "what is stored stays"
-        project.sandbox.control("DELETE", "faults")
+        project.sandbox.mend()
         assert project.fetch("openai", DAYS[-1:], *RAW).success
         assert state(project, "openai")["state"] == "ok"
 
@@ -109,7 +109,7 @@ def test_the_hourly_run_tells_all_states_once_after_something_happened_and_until
         assert not project.fetch("openai", DAYS[-1:], "costs").success
         assert hour(project, 4)
         assert hour(project, 5), "Port has not heard it"
-        project.sandbox.control("DELETE", "faults")
+        project.sandbox.mend()
         assert hour(project, 6)
         assert in_port(project.sandbox)["openai"]["properties"]["state"] == "failed"
         assert hour(project, 16), "a new day: what is a day old may be stale now"

@@ -115,9 +115,9 @@ def test_a_run_that_ends_between_its_marks_and_its_push_is_completed_by_the_next
     for route in ("GET /port/v1/blueprints/*", BULK):
         user.delete(COST, FIRST)
         user.edit(COST, SECOND, {"title": "Edited"})
-        pushed.sandbox.faults({"route": route, "fault": "status", "status": 403})
+        pushed.sandbox.refuse(route, 403)
         assert "Port answered 403" in failure(run(pushed, "anthropic"))
         assert {name for name, content_hash in lines(pushed).items() if len(content_hash) < 64} >= {FIRST, SECOND}
-        pushed.sandbox.control("DELETE", "faults")
+        pushed.sandbox.mend()
         assert found(reconcile(pushed)) == {}, "they were counted when they were found"
         assert pushed.in_port() == before

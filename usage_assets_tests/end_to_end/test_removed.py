@@ -13,7 +13,7 @@ from usage_assets.models.declared import declarations
 from usage_assets.warehouse.published import publish
 from usage_assets_tests.end_to_end.conftest import on_file
 from usage_assets_tests.end_to_end.removing import OF_COLUMN, remove, rows_of, typed
-from usage_assets_tests.fixtures import file_with_views, last_days
+from usage_assets_tests.fixtures import execute, file_with_views, last_days
 from usage_assets_tests.terminal import Terminal
 
 DAY = str(last_days(1)[0])
@@ -21,21 +21,21 @@ DAYS = ("--start", DAY, "--end", DAY)
 
 
 @pytest.fixture
-def terminal(place: None, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(place: None, terminal: Terminal) -> Terminal:
     """A person who has stored a day of two connections, and has no key of OpenAI any more."""
     shutil.copy(file_with_views(), terminal.folder)
-    monkeypatch.delenv("CHATGPT_ANALYTICS_KEY")
+    terminal.set(CHATGPT_ANALYTICS_KEY=None)
     stored = terminal.type("backfill", *DAYS, "--push")
     assert stored.code == 0, stored
     if "report" in COMMANDS:
         assert terminal.type("report", "--refresh").code is None
-    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+    terminal.set(OPENAI_ADMIN_KEY=None)
     return terminal
 
 
 @on_file
 def test_what_an_earlier_release_left_is_found_and_removed_unless_a_table_of_somebody_else_has_rows_of_it(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal,
 ) -> None:
     """It deleted the rows that its process knew of: the costs stayed, and counted. Port's key is gone, too."""
     a_printed_command_does_what_was_typed(terminal)
@@ -51,12 +51,10 @@ def test_what_an_earlier_release_left_is_found_and_removed_unless_a_table_of_som
     assert refused.code == 2
     assert "mine.notes: holds rows of it that are not ours. Delete them (delete from mine.notes where" in refused.err
     assert "costs.daily_costs" in rows_of(terminal.warehouse, "connection", "openai")
-    with terminal.warehouse.transaction() as database:
-        database.execute("drop schema mine cascade")
-    monkeypatch.delenv("PORT_CLIENT_ID")
-    monkeypatch.delenv("PORT_CLIENT_SECRET")
+    execute(terminal.warehouse, "drop schema mine cascade")
+    terminal.set(PORT_CLIENT_ID=None, PORT_CLIENT_SECRET=None)
     remove(terminal, "ledger.port_entities")
-    days_past_their_retention_are_in_no_table(terminal, monkeypatch)
+    days_past_their_retention_are_in_no_table(terminal)
 
 
 def a_printed_command_does_what_was_typed(terminal: Terminal) -> None:
@@ -66,8 +64,8 @@ def a_printed_command_does_what_was_typed(terminal: Terminal) -> None:
     assert said.lines[-1].endswith(f"usage-assets people forget ann@example.com --id {stored} --id 'user 2'")
 
 
-def days_past_their_retention_are_in_no_table(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
+def days_past_their_retention_are_in_no_table(terminal: Terminal) -> None:
+    terminal.set(USAGE_RETENTION_MONTHS="3")
     with terminal.warehouse.transaction() as database:
         for (table,) in database.execute(OF_COLUMN, {"column": "usage_date"}).fetchall():
             database.execute(f"update {table} set usage_date = date '2026-01-15'")

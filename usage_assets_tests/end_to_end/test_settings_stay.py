@@ -100,15 +100,13 @@ def commands() -> Iterator[str]:
 
 
 @pytest.fixture
-def person(place: None, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def person(place: None, terminal: Terminal, tmp_path: Path) -> Terminal:
     """A person with files of several projects, who has stored a day with one of them: of Anthropic, which has three
     endpoints where OpenAI has twelve."""
     shutil.copy(file_with_views(), tmp_path)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
-    monkeypatch.setenv("USAGE_CONNECTIONS", "stated.toml")
-    for key in ("OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
-        monkeypatch.delenv(key)
+    terminal.set(USAGE_CONNECTIONS="stated.toml", OPENAI_ADMIN_KEY=None, CHATGPT_ANALYTICS_KEY=None)
     stored = terminal.type("backfill", *DAYS)
     assert stored.code == 0, stored
     assert [row["team"] for row in rows(terminal)["owners"]] == ["web"]
@@ -131,9 +129,7 @@ def test_no_command_changes_an_entry_until_another_file_is_stored(
     with monkeypatch.context() as patch:
         no_command_changes_an_entry_without_the_variable_or_at_night_in_any_environment(person, patch)
     if not is_lake(person.warehouse):
-        another_file_is_one_line_until_it_is_stored_and_one_without_entries_removes_none_until_that_is_allowed(
-            person, monkeypatch
-        )
+        another_file_is_one_line_until_it_is_stored_and_one_without_entries_removes_none_until_that_is_allowed(person)
 
 
 def no_command_changes_an_entry_without_the_variable_or_at_night_in_any_environment(
@@ -153,14 +149,14 @@ def no_command_changes_an_entry_without_the_variable_or_at_night_in_any_environm
 
 
 def another_file_is_one_line_until_it_is_stored_and_one_without_entries_removes_none_until_that_is_allowed(
-    person: Terminal, monkeypatch: pytest.MonkeyPatch
+    person: Terminal,
 ) -> None:
     before = rows(person)
     an_empty_shell_uses_what_is_stored(person)
-    monkeypatch.setenv("USAGE_CONNECTIONS", "copy.toml")
+    person.set(USAGE_CONNECTIONS="copy.toml")
     assert person.type("accounting").code == 0
     assert not [line for line in person.type("report", "--text").complaints if STORE in line], "it is the same"
-    monkeypatch.setenv("USAGE_CONNECTIONS", "other.toml")
+    person.set(USAGE_CONNECTIONS="other.toml")
     amounts = "owners 1, budgets 1, budget thresholds 2, what ifs 1, shared costs 1"
     differs = (
         f"other.toml: its entries about money differ from the stored ones ({amounts}), which are used. Dagster stores "
@@ -175,7 +171,7 @@ def another_file_is_one_line_until_it_is_stored_and_one_without_entries_removes_
     assert [row["team"] for row in rows(person)["owners"]] == ["api"]
     assert person.type("accounting").lines == [f"stored: {amounts}"]
 
-    monkeypatch.setenv("USAGE_CONNECTIONS", "empty.toml")
+    person.set(USAGE_CONNECTIONS="empty.toml")
     before = rows(person)
     said = person.type("accounting", "--store")
     assert (said.code, rows(person)) == (2, before)

@@ -91,7 +91,7 @@ def test_a_refusal_is_an_error_with_its_place_and_advice(
     sandbox: Sandbox, fetch: Fetch, provider: str, lookup: Lookup
 ) -> None:
     body = error_body(PROVIDERS[provider], "no")
-    sandbox.faults({"route": route(provider, lookup), "fault": "status", "status": 403, "body": body})
+    sandbox.refuse(route(provider, lookup), 403, body=body)
     with pytest.raises(
         PermanentError, match=rf"^{provider} {lookup.name}.*: 403 from {lookup.method} .*: no\. "
     ) as refused:
@@ -135,7 +135,7 @@ def test_any_other_list_that_is_not_there_or_refused_is_an_error(sandbox: Sandbo
         (not_found(PROJECTS), PROJECTS, "404 from GET"),
         (not_found(PROJECTS), KEYS, "404 from GET"),
     ):
-        sandbox.control("DELETE", "faults")
+        sandbox.mend()
         sandbox.faults(fault)
         with pytest.raises(PermanentError, match=words):
             fetch("openai", lookup)
@@ -175,7 +175,7 @@ def test_no_address_no_persons_name_and_no_key_is_kept(
 def test_an_organization_without_any_limit_is_an_empty_list(sandbox: Sandbox, fetch: Fetch) -> None:
     body = msgspec.json.decode((FIXTURES / "openai/spend_limits/composed_error_404_unset.json").read_bytes())
     for path in ("organization/spend_limit", OPENAI_LIMITS.path.format(id="*")):
-        sandbox.faults({"route": f"GET /{PATHS['openai']}/{path}", "fault": "status", "status": 404, "body": body})
+        sandbox.refuse(f"GET /{PATHS['openai']}/{path}", 404, body=body)
     listed = fetch("openai", OPENAI_LIMITS)
     assert (listed.items, listed.skipped) == ([], [])
 
@@ -185,11 +185,11 @@ def test_pages_with_a_name_are_followed_to_the_last_or_an_error(sandbox: Sandbox
     sandbox.faults({"route": route("anthropic", ANTHROPIC_LIMITS), "fault": "short_page", "size": 1})
     paged = fetch("anthropic", ANTHROPIC_LIMITS)
     assert (paged.items, paged.requests) == (whole.items, 3)
-    sandbox.control("DELETE", "faults")
+    sandbox.mend()
     sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "set", "path": "next_page", "to": "0"}))
     with pytest.raises(PermanentError, match="the page token repeats"):
         fetch("anthropic", ANTHROPIC_LIMITS)
-    sandbox.control("DELETE", "faults")
+    sandbox.mend()
     sandbox.faults(edit("anthropic", ANTHROPIC_LIMITS, {"do": "delete", "path": "next_page"}))
     with pytest.raises(TransientError, match="Object missing required field `next_page`"):
         fetch("anthropic", ANTHROPIC_LIMITS)
@@ -217,7 +217,7 @@ def test_an_amount_is_exact_or_an_error_and_an_unknown_field_is_counted_and_not_
     assert Decimal("12.345") in [getattr(item, amount) for item in listed.items]
     assert listed.unknown_fields.keys() == {"owner"}
     assert not re.search("@|First Last", str(listed.items)), "nor is it kept who gets an alert"
-    sandbox.control("DELETE", "faults")
+    sandbox.mend()
     sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"{place}{amount}", "to": "much"}))
     with pytest.raises(PermanentError, match=r"\$.*amount"):
         fetch(provider, lookup)

@@ -130,7 +130,7 @@ class Trial:
 
     def begin(self, calls: Sequence[int] | None) -> None:
         """Let the fault happen to these calls, or to all."""
-        self.answers.sandbox.control("DELETE", "faults")
+        self.answers.sandbox.mend()
         fault: Fault = {**self.case.script(self.target), **({"calls": [*calls]} if calls else {})}
         self.answers.faults(self.target.provider, self.target.endpoint, fault)
 
@@ -266,7 +266,7 @@ def test_it_happens_as_the_table_says(
         trial = Trial(case, TARGETS[name], answers)
         asked = (name, case.days, case.small_pages)
         if asked not in known:
-            answers.sandbox.control("DELETE", "faults")
+            answers.sandbox.mend()
             known[asked] = trial.fetch()
         caplog.clear()
         with subtests.test(name):
@@ -390,7 +390,7 @@ def test_it_is_stored_as_the_table_says(
 ) -> None:
     for name in names:
         trial = Trial(case, TARGETS[name], answers)
-        answers.sandbox.control("DELETE", "faults")
+        answers.sandbox.mend()
         warehouse = opened(_prepared(store, trial))
         with subtests.test(name):
             _is_stored(trial, store, warehouse)

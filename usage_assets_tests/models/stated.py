@@ -18,18 +18,19 @@ from usage_assets.core.people import People, Policy
 from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.migrate import write_seed
+from usage_assets_tests.fixtures import execute
 from usage_assets_tests.models.days import DAY, Days
 
 
 def listed(days: Days, table: str, **values: Any) -> None:
     """An item of a lookup."""
     values = {"connection": table.partition(".")[0], **values}
-    with days.warehouse.transaction() as database:
-        database.execute(
-            f"insert into {table} ({', '.join(values)}, valid_from) "
-            f"values ({', '.join(f'${name}' for name in values)}, now())",
-            values,
-        )
+    execute(
+        days.warehouse,
+        f"insert into {table} ({', '.join(values)}, valid_from) "
+        f"values ({', '.join(f'${name}' for name in values)}, now())",
+        values,
+    )
 
 
 FOUR_CENTS = CreditRate(workspace="ws", usd_per_credit=Decimal("0.04"), valid_from=DAY, source="contract 7")

@@ -17,7 +17,7 @@ from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
-from usage_assets_tests.fixtures import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT, execute
 from usage_assets_tests.models.days import DAY, Days, days_from, models, raw
 from usage_assets_tests.models.stated import FOUR_CENTS, listed, stating
 from usage_assets_tests.models.test_allocation import anthropic_bill, anthropic_use
@@ -254,8 +254,7 @@ def assert_sums_are_those_of_rows(days: Days) -> None:
     assert {row["team"] for row in rows_of["by_team"]} >= {"web", "apps", "research", "lab", "ops", "unowned"}
     assert {row["amount_usd"] is None for row in rows_of["by_team"]} == {True, False}
     for written_before in ("false", "version = 1"):
-        with days.warehouse.transaction() as database:
-            database.execute(f"update ledger.partition_versions set has_sums = null where {written_before}")
+        execute(days.warehouse, f"update ledger.partition_versions set has_sums = null where {written_before}")
         for name, expected in rows_of.items():
             lists = ", ".join(LISTED[each] for each in lists_of(name))
             kept = f"* exclude ({lists})" if lists else "*"

@@ -38,7 +38,7 @@ from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query, View, declared_in
-from usage_assets_tests.fixtures import NOW
+from usage_assets_tests.fixtures import NOW, execute
 from usage_assets_tests.models.days import (
     DAY,
     DERIVED,
@@ -412,12 +412,12 @@ def wrong_graph(days: Days, *wrong: date, last: date, description: str = "") -> 
 
 def mend(days: Days, day: date) -> None:
     """Leave one row of a day."""
-    with days.warehouse.get_connection() as connection:
-        connection.execute(
-            f"delete from anthropic.cost_report where {ON} and rowid > "
-            f"(select min(rowid) from anthropic.cost_report where {ON})",
-            {"day": day},
-        )
+    execute(
+        days.warehouse,
+        f"delete from anthropic.cost_report where {ON} and rowid > "
+        f"(select min(rowid) from anthropic.cost_report where {ON})",
+        {"day": day},
+    )
 
 
 def failed(days: Days) -> list[dict[str, Any]]:

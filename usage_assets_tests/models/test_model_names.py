@@ -14,6 +14,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_finance.focus.charges import Charges
 from usage_assets_finance.focus.meters import model_in
+from usage_assets_tests.fixtures import execute
 from usage_assets_tests.models.days import DAY, DERIVED, Days, emptied, lines, raw, seen
 from usage_assets_tests.models.stated import stating
 from usage_assets_vendors.cursor.usage import UsageEvents
@@ -81,13 +82,13 @@ FAMILIES = {
 def sent(days: Days, names: Iterable[tuple[str, str]]) -> Sequence[dict[str, Any]]:
     """What models.names says of names that providers send."""
     providers, models = (list(each) for each in zip(*names, strict=True))
-    with days.warehouse.transaction() as database:
-        database.execute(
-            "insert into costs.daily_costs by name select 'c' as connection, $day::date as usage_date, "
-            "unnest($providers) as provider, 's' as source_table, 'billed' as cost_basis, 1 as native_amount, "
-            "'dollars' as native_unit, unnest($models) as model, '' as grouped_by",
-            {"day": DAY, "providers": providers, "models": models},
-        )
+    execute(
+        days.warehouse,
+        "insert into costs.daily_costs by name select 'c' as connection, $day::date as usage_date, "
+        "unnest($providers) as provider, 's' as source_table, 'billed' as cost_basis, 1 as native_amount, "
+        "'dollars' as native_unit, unnest($models) as model, '' as grouped_by",
+        {"day": DAY, "providers": providers, "models": models},
+    )
     return days.read("from models.names order by provider, model")
 
 
@@ -164,13 +165,13 @@ def test_what_is_stated_of_a_name_comes_before_every_rule(empty: Days) -> None:
 
 def test_a_kind_of_use_has_the_family_that_its_words_name_and_each_family_one_sum(empty: Days) -> None:
     names = {name: family for family, of_it in FAMILIES.items() for name in of_it}
-    with empty.warehouse.transaction() as database:
-        database.execute(
-            "insert into costs.daily_costs by name select 'c' as connection, $day::date as usage_date, "
-            "'p' as provider, 's' as source_table, 'billed' as cost_basis, 1 as native_amount, 1 as amount_usd, "
-            "'dollars' as native_unit, nullif(unnest($names), '') as usage_type, '' as grouped_by",
-            {"day": DAY, "names": [*names]},
-        )
+    execute(
+        empty.warehouse,
+        "insert into costs.daily_costs by name select 'c' as connection, $day::date as usage_date, "
+        "'p' as provider, 's' as source_table, 'billed' as cost_basis, 1 as native_amount, 1 as amount_usd, "
+        "'dollars' as native_unit, nullif(unnest($names), '') as usage_type, '' as grouped_by",
+        {"day": DAY, "names": [*names]},
+    )
     rows = empty.read("from models.usage_families")
     assert {row["usage_type"] or "": row["usage_family"] for row in rows} == names
     assert {row["source"] for row in rows if row["usage_family"] != "other"} == {"words"}

@@ -23,7 +23,7 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, Sandbox, last_days, set_all
+from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import listed
 from usage_assets_tests.snapshot import settings_of
@@ -128,10 +128,9 @@ def test_what_may_be_different_is_not_refused(keys: None) -> None:
 
 
 @pytest.fixture
-def terminal(terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(terminal: Terminal, tmp_path: Path) -> Terminal:
     """A person who has two keys of each organization and sets nothing in the environment."""
-    set_all(monkeypatch, NO_KEYS)
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    terminal.set(NO_KEYS, USAGE_CONNECTIONS="connections.toml")
     for name, key in (("openai", "sk-admin-sandbox"), ("anthropic", "sk-ant-admin-sandbox")):
         (tmp_path / name).write_text(key)
         (tmp_path / f"{name}_2").write_text(f"{key}-2")
@@ -149,10 +148,10 @@ FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, se
 
 @needs("report")
 def test_one_organization_through_two_keys_and_an_enterprise_and_its_organization_are_told_of(
-    terminal: Terminal, sandbox: Sandbox, warehouse_with_views: NewWarehouse, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal, sandbox: Sandbox, warehouse_with_views: NewWarehouse
 ) -> None:
     """The bill of both names the organization. That an organization's bill may lack a cost center, nothing shows."""
-    monkeypatch.setenv("GITHUB_COPILOT_BASE_URL", f"{sandbox.base_url}/github_copilot")
+    terminal.set(GITHUB_COPILOT_BASE_URL=f"{sandbox.base_url}/github_copilot")
     (terminal.folder / "token").write_text("github-copilot-sandbox-token")
     others = ("ai_credits", "premium_requests", "users_1_day", "organization_1_day", "seats", "budgets")
     of_both = f"endpoints = {{ {', '.join(f'{name} = false' for name in others)} }}"

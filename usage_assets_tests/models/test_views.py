@@ -2,8 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
 import dagster as dg
 import duckdb
@@ -19,14 +18,10 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import View
 from usage_assets.warehouse.views import in_order, make_views
-from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
-from usage_assets_tests.models.test_checks import derived_graph, evaluations, target_of
+from usage_assets_tests.fixtures import execute
+from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.test_checks import derived_graph, evaluations
 
-OWNED = View("-- reads: costs.daily_costs\ncreate or replace view costs.daily_costs_owned as from costs.daily_costs")
-BY_KEY = View(
-    "-- reads: costs.daily_costs_owned\ncreate or replace view costs.daily_costs_by_key as "
-    "select api_key_id, sum(amount_usd) as amount_usd from costs.daily_costs_owned group by all"
-)
 BROKEN = View("-- reads: costs.nothing\ncreate or replace view costs.broken as from costs.nothing")
 TABLE = re.compile(r'"type":"BASE_TABLE".*?"schema_name":"(\w*)","table_name":"(\w+)"')
 REASON = "costs.broken cannot be made: Catalog Error: Table with name nothing does not exist!"
@@ -38,33 +33,6 @@ def days(new_days: Days) -> Days:
     return new_days
 
 
-def store(days: Days, *views: View) -> None:
-    """Store a day of costs, with these views over them."""
-    days.fetched(Costs, raw(Costs, api_key_id="key"))
-    derived = DERIVED["openai_costs"]
-    select = replace(days.query("openai_costs"), views=views)
-    days.warehouse.replace(Table(derived.row), select, target_of(derived), "run")
-
-
-def stored(days: Days, name: str = "daily_costs") -> int:
-    return len(days.warehouse.read(f"from costs.{name}"))
-
-
-@pytest.mark.parametrize("views", [(BY_KEY, OWNED), (OWNED, BY_KEY)], ids=["by name", "by what they read"])
-def test_views_are_made_after_those_that_they_read_whatever_they_are_called(
-    days: Days, views: Sequence[View], caplog: pytest.LogCaptureFixture
-) -> None:
-    store(days, *views)
-    assert (stored(days), stored(days, "daily_costs_by_key")) == (1, 1)
-    assert not caplog.messages
-
-
-def test_a_broken_view_is_a_warning_and_costs_are_stored(days: Days, caplog: pytest.LogCaptureFixture) -> None:
-    store(days, BROKEN, BY_KEY, OWNED)
-    assert (stored(days), stored(days, "daily_costs_by_key")) == (1, 1)
-    assert [(record.levelno, record.message) for record in caplog.records] == [(logging.WARNING, REASON)]
-
-
 def test_a_run_warns_of_a_broken_view_and_its_check_names_it(days: Days) -> None:
     """A check of something else makes no view."""
     days.fetched(Costs, raw(Costs))
@@ -72,8 +40,7 @@ def test_a_run_warns_of_a_broken_view_and_its_check_names_it(days: Days) -> None
         graph = derived_graph(days, "openai_costs")
         fine = graph.run("everything", DAY, DAY, instance)
         assert [passed for _, passed, _ in evaluations(fine, "views")] == [True]
-        with days.warehouse.get_connection() as database:
-            database.execute("drop view costs.by_day")
+        execute(days.warehouse, "drop view costs.by_day")
         assert graph.run("content", DAY, DAY, instance).success
         assert not made(days, "by_day")
         assert graph.run("views", DAY, DAY, instance).success

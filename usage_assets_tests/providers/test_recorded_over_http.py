@@ -56,7 +56,7 @@ def test_what_is_fetched_of_a_recorded_body_is_what_is_read_of_it(answers: Answe
         endpoint = replace(endpoint, queries=endpoint.queries[-1:] if "workspace" in name else endpoint.queries[:1])
         recordings = [*recorded.answers_of(body)]
         played = [{"days": [*map(str, window.days)], "pages": pages(content)} for window, content in recordings]
-        answers.sandbox.control("DELETE", "faults")
+        answers.sandbox.mend()
         answers.faults(provider, endpoint, {"fault": "play", "answers": played})
         client = answers.new_client(provider, connection=name, people=People("names"))
         with subtests.test(name):

@@ -288,7 +288,7 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         else:
             failed = False
         [happened] = self.sandbox.control("GET", "faults")["faults"]
-        self.sandbox.control("DELETE", "faults")
+        self.sandbox.mend()
         first_window = self.windows(question)[0]
         attempt = Attempt(
             first_window=first_window,

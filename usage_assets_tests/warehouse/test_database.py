@@ -17,6 +17,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
+from usage_assets_tests.fixtures import execute
 from usage_assets_tests.warehouse.conftest import CLOSED, ON_BOTH
 from usage_assets_tests.warehouse.samples import (
     DAY,
@@ -178,8 +179,7 @@ class GrownFurther(Row):
 def narrow(warehouse: Warehouse, statement: str) -> None:
     """Change the stored table behind the declaration's back."""
     write(warehouse, [sample(model="old")])
-    with warehouse.get_connection() as connection:
-        connection.execute(f"alter table tests.sample {statement}")
+    execute(warehouse, f"alter table tests.sample {statement}")
 
 
 @ON_BOTH
@@ -406,8 +406,7 @@ def test_views_are_made_once_and_again_where_they_are_gone_or_from_another_relea
         "create or replace view ledger.stored_days as select 1 as another",
         "comment on view ledger.stored_days is 'of an earlier release'",
     ):
-        with new_warehouse.get_connection() as connection:
-            connection.execute(change)
+        execute(new_warehouse, change)
         with new_warehouse.transaction() as connection:
             assert connection.execute("select usage_date from ledger.stored_days").fetchall() == []
             assert connection.execute("select state from ledger.day_states").fetchall() == []

@@ -18,6 +18,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
+from usage_assets_tests.fixtures import execute
 from usage_assets_tests.warehouse.conftest import CLOSED_OR_LAKE, ON_BOTH
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, day, days, sample
 from usage_assets_tests.warehouse.test_database import DOUBLED, TWICE
@@ -373,8 +374,7 @@ def test_days_of_an_earlier_release_have_a_state_from_the_next_write_on(warehous
     fetched(1, sample())
     with time_machine.travel(OVER + timedelta(hours=90), tick=False):
         warehouse.replace(SAMPLE, answer(to_arrow(Sample, [sample(1)])), days(1), "run")
-    with warehouse.get_connection() as connection:
-        connection.execute(FIRST_LEDGER)
+    execute(warehouse, FIRST_LEDGER)
     with warehouse.transaction():
         pass
     assert states(warehouse) == []

@@ -21,6 +21,7 @@ from usage_assets.assets.warehouse_resource import PATIENCE, WarehouseResource
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current, publish
 from usage_assets.warehouse.values import WarehouseError
+from usage_assets_tests.fixtures import execute
 from usage_assets_tests.forks import FORKS
 from usage_assets_tests.warehouse.processes import child, held_by_another, in_process
 from usage_assets_tests.warehouse.samples import days, sample, write
@@ -155,8 +156,7 @@ def test_a_table_that_is_lost_is_not_lost_in_the_copy(warehouse: Warehouse) -> N
         ("tests.sample", "tests.sample: is missing, although 1 day of it was stored: restore a copy"),
         ("ledger.partition_versions", "move usage.duckdb and usage.duckdb.wal away, then `install -m 600 usage-latest"),
     ):
-        with warehouse.transaction() as database:
-            database.execute(f"drop table {lost}")
+        execute(warehouse, f"drop table {lost}")
         with pytest.raises(WarehouseError) as error:
             publish(warehouse)
         assert said in str(error.value)

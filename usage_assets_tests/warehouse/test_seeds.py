@@ -16,7 +16,7 @@ from usage_assets.models.model import money_seed
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.values import Seed, WarehouseError
-from usage_assets_tests.fixtures import NOW
+from usage_assets_tests.fixtures import NOW, execute
 from usage_assets_tests.warehouse.conftest import CLOSED
 from usage_assets_tests.warehouse.samples import sample, write
 
@@ -68,8 +68,7 @@ def test_tables_are_as_stated_and_read_only_where_the_digest_does_not_say_so(tmp
         assert write_seed(database, stating("web"))
     for name, (later, meanwhile, teams, is_compared) in LATER.items():
         warehouse = Warehouse(database=str(shutil.copy2(stated.database, tmp_path / f"{name}.duckdb")))
-        with warehouse.transaction() as database:
-            database.execute(meanwhile or "select 1")
+        execute(warehouse, meanwhile or "select 1")
         with warehouse.transaction() as database:
             assert write_seed(asked := Asked(database), later) == (later.read_at > NOW), name  # type: ignore[arg-type]
         assert any("from accounting.owners" in query for query in asked.queries) == is_compared, name

@@ -81,12 +81,9 @@ FILLED: dict[Policy, tuple[Path, Sequence[httpx.Request]]] = {}
 
 
 @pytest.fixture
-def home(
-    terminal: Terminal, policy: Policy, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Terminal:
+def home(terminal: Terminal, policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
     """A person who has stored, archived, pushed and published a day of Dana and of Mary-Dana, who is somebody else."""
-    monkeypatch.setenv("USAGE_PEOPLE", policy)
-    monkeypatch.setenv("USAGE_HASH_KEY", "key")
+    terminal.set(USAGE_PEOPLE=policy, USAGE_HASH_KEY="key")
     if policy not in FILLED:
         with calls_to_port() as made:
             fill(terminal, policy)
@@ -249,7 +246,7 @@ def test_a_later_run_finishes_what_was_killed(home: Terminal, monkeypatch: pytes
     assert len(stand_ins) == 2
 
 
-def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal) -> None:
     with dg.DagsterInstance.get() as instance:
         killed, run = (
             instance.create_run_for_job(dg.job(name="j")(lambda: None), status=status)
@@ -267,22 +264,22 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal, mon
     said = refusal(home.type("people", "forget", "dana"))
     assert said == "people forget: name an email address, and ids with --id"
     (home.folder / "c.toml").write_text(f"[[owner]]\nuser = '{ID}'\nteam = 'a'\n")
-    monkeypatch.setenv("USAGE_CONNECTIONS", "c.toml")
+    home.set(USAGE_CONNECTIONS="c.toml")
     said = refusal(home.type("people", "forget", ADDRESS))
     assert said == "c.toml: names them in line 2, and would again: take that out first; nothing was changed"
     assert left(home)
     assert not (home.folder / "forgotten.json").exists()
     (home.folder / "c.toml").unlink()
-    monkeypatch.delenv("USAGE_CONNECTIONS")
+    home.set(USAGE_CONNECTIONS=None)
     what_port_refuses_is_said_and_done_the_next_time(home)
 
 
 def what_port_refuses_is_said_and_done_the_next_time(home: Terminal) -> None:
-    home.sandbox.faults({"route": "POST /port/v1/auth/access_token", "fault": "status", "status": 403})
+    home.sandbox.refuse("POST /port/v1/auth/access_token", 403)
     said = home.type("people", "forget", ADDRESS)
     assert said.code == 1
     assert said.complaints[0].startswith("FAILED: Port: ")
-    home.sandbox.control("DELETE", "faults")
+    home.sandbox.mend()
     assert left(home)
     again = home.type("people", "forget", ADDRESS)
     assert (again.code, again.lines[-3], again.lines[-1]) == (0, "Port: entities 1", "all of this is done")
@@ -312,12 +309,9 @@ def state(terminal: Terminal, text: str) -> None:
 
 
 @pytest.mark.parametrize("policy", ["ids"], indirect=True)
-def test_what_was_stated_of_a_person_leads_to_their_ids_and_is_removed(
-    home: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_stated_of_a_person_leads_to_their_ids_and_is_removed(home: Terminal) -> None:
     """No --id is named. The entry brings nobody back, also if it is written again."""
-    monkeypatch.setenv("USAGE_CONNECTIONS", "c.toml")
-    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
+    home.set(USAGE_CONNECTIONS="c.toml", ANTHROPIC_ADMIN_KEY=None)
     state(home, STATED)
     with home.warehouse.transaction() as database:
         make_views(database, used_views(["costs.people"]))

@@ -115,11 +115,9 @@ def in_port(terminal: Terminal) -> set[str]:
         return {str(entity["properties"]["date"])[:10] for entity in port.search("openai_model_usage")}
 
 
-def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(
-    old_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(old_terminal: Terminal) -> None:
     """Not while Port cannot be reached. Months later, the days that were kept go, too."""
-    monkeypatch.setenv("USAGE_RETENTION_MONTHS", "3")
+    old_terminal.set(USAGE_RETENTION_MONTHS="3")
     assert_rows_stay_while_port_cannot_be_reached(old_terminal)
     assert_old_days_go_and_the_others_stay(old_terminal)
     assert_a_code_location_asks_for_no_day_that_is_removed_while_it_runs(old_terminal)
@@ -127,14 +125,14 @@ def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(
 
 def assert_rows_stay_while_port_cannot_be_reached(terminal: Terminal) -> None:
     before = stored(terminal)
-    terminal.sandbox.faults({"route": "POST /port/v1/auth/access_token", "fault": "status", "status": 403})
+    terminal.sandbox.refuse("POST /port/v1/auth/access_token", 403)
     said = terminal.type("prune")
     assert said.code == 2
     assert "Port" in said.err
     left = stored(terminal)
     assert {*KEPT} <= left["ledger.pushed_days"] < before["ledger.pushed_days"], "what Port has of old days is in doubt"
     assert {**left, "ledger.pushed_days": ()} == {**before, "ledger.pushed_days": ()}
-    terminal.sandbox.control("DELETE", "faults")
+    terminal.sandbox.mend()
 
 
 def assert_old_days_go_and_the_others_stay(terminal: Terminal) -> None:

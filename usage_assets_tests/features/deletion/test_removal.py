@@ -14,7 +14,7 @@ from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import copy_of
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.fixtures import NO_KEYS, NOW, last_days, set_all
+from usage_assets_tests.fixtures import NO_KEYS, NOW, last_days
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.models.stated import EURO, state
 from usage_assets_tests.port_user import port_of
@@ -26,12 +26,12 @@ KEYS = ("costs", "usage_completions", "port_sync")
 
 
 @pytest.fixture
-def home(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def home(terminal: Terminal) -> Terminal:
     """A person with one organization in the connections file and nothing stored."""
-    set_all(monkeypatch, NO_KEYS)
+    terminal.set(NO_KEYS)
     for name in ("EMEA", "NEW"):
-        monkeypatch.setenv(f"{name}_KEY", f"sk-admin-sandbox-{name}")
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+        terminal.set({f"{name}_KEY": f"sk-admin-sandbox-{name}"})
+    terminal.set(USAGE_CONNECTIONS="connections.toml")
     configure(terminal, "emea")
     return terminal
 
@@ -132,7 +132,7 @@ def test_a_dry_run_tells_what_there_is_and_then_nothing_is_left_of_it_and_all_of
 
 
 def test_what_is_no_name_or_configured_is_refused_and_nothing_changes(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal,
 ) -> None:
     archive = Settings.load().archive_path
     assert archive
@@ -145,15 +145,15 @@ def test_what_is_no_name_or_configured_is_refused_and_nothing_changes(
         said = refusal(terminal.type("connection", "remove", "--yes", "--", name))
         assert said.startswith(f"connection {name!r}: is not a valid name: ")
         assert (inside.exists(), outside.exists(), stored(terminal)) == (True, True, before), name
-    a_configured_connection_is_not_removed(terminal, monkeypatch)
+    a_configured_connection_is_not_removed(terminal)
     assert stored(terminal) == before
-    the_list_tells_configured_connections_from_those_that_are_only_stored(terminal, monkeypatch)
+    the_list_tells_configured_connections_from_those_that_are_only_stored(terminal)
 
 
 def test_a_removal_that_port_interrupts_goes_on_the_next_time(terminal: Terminal) -> None:
     before = stored(terminal)
     route = "POST /port/v1/blueprints/openai_model_usage/bulk/entities/delete"
-    terminal.sandbox.faults({"route": route, "calls": [1], "fault": "status", "status": 403})
+    terminal.sandbox.refuse(route, 403, calls=[1])
     said = terminal.type("connection", "remove", "old", "--yes")
     assert (said.code, len(said.complaints)) == (2, 1)
     assert "Port answered 403 to POST /port/v1/blueprints/openai_model_usage/bulk/entities/delete" in said.err
@@ -164,43 +164,35 @@ def test_a_removal_that_port_interrupts_goes_on_the_next_time(terminal: Terminal
     assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
 
 
-def test_entities_of_another_port_account_stay_and_are_not_forgotten(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PORT_CLIENT_ID")
-    monkeypatch.delenv("PORT_CLIENT_SECRET")
+def test_entities_of_another_port_account_stay_and_are_not_forgotten(terminal: Terminal) -> None:
+    terminal.set(PORT_CLIENT_ID=None, PORT_CLIENT_SECRET=None)
     said = terminal.type("connection", "remove", "old", "--yes")
     assert said.code == 0
     (warning,) = said.complaints
     assert warning.startswith("Port account 127.0.0.1:")
     assert warning.endswith("/sandbox-client-id: entities 2 stay until this is run for that account")
     assert list(stored(terminal)["old"]) == ["ledger.port_entities"]
-    monkeypatch.setenv("PORT_CLIENT_ID", "sandbox-client-id")
-    monkeypatch.setenv("PORT_CLIENT_SECRET", "sandbox-client-secret")
+    terminal.set(PORT_CLIENT_ID="sandbox-client-id", PORT_CLIENT_SECRET="sandbox-client-secret")
     assert terminal.type("connection", "remove", "old", "--yes").code == 0
     assert "old" not in stored(terminal)
     assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
 
 
-def a_configured_connection_is_not_removed(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def a_configured_connection_is_not_removed(terminal: Terminal) -> None:
     message = refusal(terminal.type("connection", "remove", "emea", "--yes"))
     assert message == "connection emea is configured: take it out of the connections file first"
-    monkeypatch.delenv("EMEA_KEY")
+    terminal.set(EMEA_KEY=None)
     assert refusal(terminal.type("connection", "remove", "emea", "--yes")) == message
-    monkeypatch.setenv("ANTHROPIC_ADMIN_KEY", "k")
+    terminal.set(ANTHROPIC_ADMIN_KEY="k")
     message = refusal(terminal.type("connection", "remove", "anthropic", "--yes"))
     assert message == "connection anthropic is configured: unset ANTHROPIC_ADMIN_KEY first"
-    monkeypatch.delenv("ANTHROPIC_ADMIN_KEY")
-    monkeypatch.delenv("USAGE_CONNECTIONS")
+    terminal.set(ANTHROPIC_ADMIN_KEY=None, USAGE_CONNECTIONS=None)
     message = refusal(terminal.type("connection", "remove", "openai"))
     assert message.startswith("connection 'openai' is unknown: "), "a default without a key is not configured"
 
 
-def the_list_tells_configured_connections_from_those_that_are_only_stored(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    monkeypatch.setenv("EMEA_KEY", "sk-admin-sandbox-EMEA")
+def the_list_tells_configured_connections_from_those_that_are_only_stored(terminal: Terminal) -> None:
+    terminal.set(USAGE_CONNECTIONS="connections.toml", EMEA_KEY="sk-admin-sandbox-EMEA")
     configure(terminal, "emea", "new")
     said = terminal.type("connection", "list")
     assert (said.code, said.err) == (None, "")

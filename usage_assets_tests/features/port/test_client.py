@@ -96,13 +96,13 @@ def test_a_429_is_waited_for_as_long_as_it_says_and_other_errors_are_tried_again
         [pause] = pauses
         assert least < pause <= most, (status, headers())
         assert provisioned.asked(COUNT)[-2:] == [status, 200]
-        provisioned.sandbox.control("DELETE", "faults")
+        provisioned.sandbox.mend()
         pauses.clear()
 
 
 def test_an_error_that_stays_is_raised_after_the_last_attempt(provisioned: Catalog) -> None:
     down = {"ok": False, "error": "internal_error", "message": "the database is\nresting"}
-    provisioned.sandbox.faults({"route": COUNT, "fault": "status", "status": 500, "body": down})
+    provisioned.sandbox.refuse(COUNT, 500, body=down)
     with pytest.raises(
         PortError, match=r"^Port answered 500 to GET /port/v1/.*/entities-count: the database is resting$"
     ):
@@ -112,7 +112,7 @@ def test_an_error_that_stays_is_raised_after_the_last_attempt(provisioned: Catal
 
 def test_a_redirect_is_not_followed(provisioned: Catalog) -> None:
     elsewhere = {"Location": f"/port/v1/blueprints/{COST}/entities"}
-    provisioned.sandbox.faults({"route": COUNT, "fault": "status", "status": 307, "headers": elsewhere})
+    provisioned.sandbox.refuse(COUNT, 307, headers=elsewhere)
     with pytest.raises(PortError, match="307"):
         provisioned.client.count(COST)
     assert provisioned.asked() == [307]
@@ -137,10 +137,10 @@ def test_no_secret_reaches_a_message_or_a_log(
     client.authenticate()
     token = client._bearer()
     echo: dict[str, Any] = {"ok": False, "error": "x", "message": f"refused: {SECRET} {token}"}
-    provisioned.sandbox.faults({"route": "GET *", "fault": "status", "status": 503, "body": echo})
+    provisioned.sandbox.refuse("GET *", 503, body=echo)
     with pytest.raises(PortError, match=r"refused: \*\*\* \*\*\*") as refused:
         client.count(COST)
-    provisioned.sandbox.control("DELETE", "faults")
+    provisioned.sandbox.mend()
     provisioned.sandbox.control("POST", "reset", {})
     with pytest.raises(PortError):
         client.count(COST)

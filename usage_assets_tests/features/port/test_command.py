@@ -59,13 +59,12 @@ def test_provisioning_does_what_the_plan_says_and_then_there_is_nothing_to_do(
     assert succeeds(terminal.type("port", "provision")) == ["every blueprint is as it must be"]
 
 
-def test_a_refusal_is_one_line_without_a_secret(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PORT_CLIENT_ID", "somebody")
+def test_a_refusal_is_one_line_without_a_secret(terminal: Terminal) -> None:
+    terminal.set(PORT_CLIENT_ID="somebody")
     for command in ("plan", "provision", "adopt"):
         said = refusal(terminal.type("port", command))
         assert "Port answered 401 to POST /port/v1/auth/access_token" in said, command
-    monkeypatch.delenv("PORT_CLIENT_ID")
-    monkeypatch.delenv("PORT_CLIENT_SECRET")
+    terminal.set(PORT_CLIENT_ID=None, PORT_CLIENT_SECRET=None)
     said = refusal(terminal.type("port", "plan"))
     assert said == "Port is not configured: set PORT_CLIENT_ID and PORT_CLIENT_SECRET"
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
-from typing import Any
 
 import pytest
 
@@ -53,13 +52,6 @@ def is_exactly(catalog: Catalog, entities: list[Entity]) -> bool:
     blueprints = {COST, *(entity.blueprint for entity in entities)}
     in_port = all(catalog.stored(blueprint) == expected(entities, blueprint) for blueprint in blueprints)
     return in_port and acknowledged == hashes
-
-
-def test_entities_are_created_in_calls_of_twenty(catalog: Catalog) -> None:
-    report = catalog.push(costs(45))
-    assert (report.upserted, report.deleted, report.failures) == (45, 0, [])
-    assert catalog.asked(BULK) == [200, 200, 200]
-    assert is_exactly(catalog, costs(45))
 
 
 def without(catalog: Catalog, name: str) -> None:
@@ -121,7 +113,7 @@ def test_an_identifier_that_port_refuses_does_not_take_its_batch_along(catalog: 
 
 def test_a_refused_batch_is_halved_until_it_fits(catalog: Catalog) -> None:
     too_large = {"ok": False, "error": "payload_too_large", "message": "limit is 1MiB"}
-    catalog.sandbox.faults({"route": BULK, "calls": [1, 2], "fault": "status", "status": 413, "body": too_large})
+    catalog.sandbox.refuse(BULK, 413, calls=[1, 2], body=too_large)
     report = catalog.push(costs(20))
     assert catalog.asked(BULK) == [413, 413, 200, 200, 200]
     assert report.failures == []
@@ -140,7 +132,7 @@ def test_a_token_that_runs_out_in_the_middle_is_renewed(catalog: Catalog) -> Non
 
 def test_a_token_that_is_refused_twice_ends_the_push(catalog: Catalog) -> None:
     catalog.push(costs(1))
-    catalog.sandbox.faults({"route": BULK, "fault": "status", "status": 401})
+    catalog.sandbox.refuse(BULK, 401)
     with pytest.raises(PortError, match=r"401.*check PORT_CLIENT_ID and PORT_CLIENT_SECRET"):
         catalog.push(costs(2))
     assert catalog.asked(BULK)[1:] == [401, 401]
@@ -187,7 +179,7 @@ def test_whichever_call_is_refused_once_port_ends_up_with_the_entities(
         catalog.sandbox.faults({"route": "* /port/v1", "calls": [number], **fault})
         is_told = is_pushed(catalog, wanted, new_client(attempts=attempts, read_timeout=0.15, concurrency=1))
         [told] = catalog.sandbox.control("GET", "faults")["faults"]
-        catalog.sandbox.control("DELETE", "faults")
+        catalog.sandbox.mend()
         assert is_told or is_pushed(catalog, wanted, catalog.client)
         assert is_exactly(catalog, wanted)
         if not told["fired"]:
@@ -219,11 +211,11 @@ def test_what_was_answered_before_a_push_broke_off_is_not_sent_again(
     catalog: Catalog, new_client: Callable[..., PortClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sync, "wait", lambda calls, **_: wait(calls))  # whoever acknowledges comes late
-    catalog.sandbox.faults({"route": BULK, "calls": [3], "fault": "status", "status": 403})
+    catalog.sandbox.refuse(BULK, 403, calls=[3])
     with pytest.raises(PortError, match="403"):
         catalog.push(costs(200), new_client(concurrency=1))
     assert catalog.asked(BULK) == [200, 200, 403], "nothing more is sent"
-    catalog.sandbox.control("DELETE", "faults")
+    catalog.sandbox.mend()
     assert catalog.push(costs(200)).upserted == 160
 
 
@@ -240,23 +232,9 @@ def test_a_process_that_dies_at_any_write_loses_nothing(catalog: Catalog) -> Non
         assert is_exactly(catalog, wanted)
 
 
-def test_an_entity_that_others_depend_on_is_reported_and_theirs_stay(catalog: Catalog) -> None:
-    catalog.push(costs(8))
-    relation = {"day": {"target": COST, "title": "Day", "required": False, "many": False}}
-    note = {"identifier": "note", "title": "Note", "schema": {"properties": {}, "required": []}, "relations": relation}
-    catalog.as_user("POST", "/blueprints", note)
-    theirs = {"identifier": "n1", "title": "n1", "properties": {}, "relations": {"day": "2026-01-06-cost"}}
-    catalog.as_user("POST", "/blueprints/note/entities?upsert=false", theirs)
-    report = catalog.push(costs(1))
-    assert report.deleted == 6
-    assert [failure.identifier for failure in report.failures] == ["2026-01-06-cost"]
-    assert list(catalog.stored("note")) == ["n1"]
-    assert sorted(catalog.stored(COST)) == ["2026-01-01-cost", "2026-01-06-cost"]
-
-
 def test_nothing_is_deleted_when_the_upserts_fail(catalog: Catalog) -> None:
     catalog.push(costs(2))
-    catalog.sandbox.faults({"route": BULK, "fault": "status", "status": 403})
+    catalog.sandbox.refuse(BULK, 403)
     with pytest.raises(PortError):
         catalog.push(costs(3)[2:])
     assert catalog.asked(DELETE) == []
@@ -276,18 +254,14 @@ def of_services(*targets: str | None, amount: Decimal = Decimal("1.25")) -> list
     ]
 
 
-def related_to(catalog: Catalog) -> dict[str, Any]:
-    """Identifier -> what Port has as its project."""
-    return {entity["identifier"][:10]: entity["relations"].get("project") for entity in catalog.client.search(COST)}
-
-
 def test_what_port_has_is_related_to_and_what_it_does_not_have_costs_no_record(catalog: Catalog) -> None:
     catalog.add_users_blueprint("service", "billing")
     catalog.forget_requests()
     wanted = of_services("billing", "unborn", None, "billing")
     report = catalog.push(wanted)
     assert (report.upserted, report.failures, report.missing) == (4, [], {("service", "unborn")})
-    assert list(related_to(catalog).values()) == ["billing", None, None, "billing"]
+    related = [entity["relations"].get("project") for entity in catalog.client.search(COST)]
+    assert related == ["billing", None, None, "billing"]
     assert catalog.client.existing("service", ["billing", "unborn"]) == {"billing"}, "nothing of theirs is made"
     assert is_exactly(catalog, wanted), "the ledger has what should be there"
     assert len(catalog.asked(SEARCH_SERVICES)) == 2, "one of the push, one of this test"
@@ -295,7 +269,7 @@ def test_what_port_has_is_related_to_and_what_it_does_not_have_costs_no_record(c
 
 def test_where_port_cannot_say_what_it_has_nothing_is_sent(catalog: Catalog) -> None:
     catalog.add_users_blueprint("service", "billing")
-    catalog.sandbox.faults({"route": SEARCH_SERVICES, "fault": "status", "status": 403})
+    catalog.sandbox.refuse(SEARCH_SERVICES, 403)
     with pytest.raises(PortError, match="403"):
         catalog.push(of_services("billing"))
     assert catalog.stored() == {}

@@ -1,14 +1,13 @@
 """The push sensor, tick by tick, over a real warehouse and a real instance. automation/daemon.py: what both share."""
 
 from collections.abc import Callable, Collection, Iterator
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import dagster as dg
 import pytest
-import time_machine
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -185,13 +184,13 @@ def test_days_of_a_run_in_progress_wait_and_hold_up_no_others(pushing: Daemon) -
 
 
 def test_what_is_read_back_or_written_waits_an_hour_and_no_longer(
-    pushing: Daemon, clock: time_machine.Traveller
+    pushing: Daemon,
 ) -> None:
     """A run of an hour was killed; reading back pushes what differs itself. For queued runs and others nobody waits."""
     writing(pushing, days("12", "19"))
-    clock.shift(timedelta(minutes=59))
+    pushing.later(minutes=59)
     assert pushing.tick() == []
-    clock.shift(timedelta(minutes=2))
+    pushing.later(minutes=2)
     run = pushing.queue("port_reconcile", {}, [dg.AssetKey(["openai", "port_reconcile"])])
     tell(pushing, run, dg.DagsterEventType.RUN_START)
     assert pushing.tick() == []
@@ -201,10 +200,10 @@ def test_what_is_read_back_or_written_waits_an_hour_and_no_longer(
     assert pushing.tick() == [WHOLE]
 
 
-def test_a_change_during_a_push_is_pushed_right_after_it(pushing: Daemon, clock: time_machine.Traveller) -> None:
+def test_a_change_during_a_push_is_pushed_right_after_it(pushing: Daemon) -> None:
     assert pushing.tick() == [WHOLE]
     push(pushing, "openai", days("12", "19"))
-    clock.shift(timedelta(seconds=1))
+    pushing.later(seconds=1)
     change(pushing, 14)
     pushing.end(dg.DagsterEventType.RUN_SUCCESS)
     assert pushing.tick() == ["openai 2026-11-14..2026-11-14"]
@@ -214,7 +213,7 @@ def test_a_change_during_a_push_is_pushed_right_after_it(pushing: Daemon, clock:
 
 
 def test_a_day_with_a_refused_entity_stands_alone_until_it_changes_or_a_person_pushes_it(
-    pushing: Daemon, clock: time_machine.Traveller
+    pushing: Daemon,
 ) -> None:
     alone = ["openai 2026-11-14..2026-11-14"]
     assert pushing.tick() == [WHOLE]
@@ -225,11 +224,11 @@ def test_a_day_with_a_refused_entity_stands_alone_until_it_changes_or_a_person_p
     change(pushing, 16)
     assert pushing.tick() == ["openai 2026-11-16..2026-11-16"], "it holds back no other"
     succeed(pushing)
-    clock.shift(timedelta(minutes=10))
+    pushing.later(minutes=10)
     assert pushing.tick() == alone
     fail(pushing, "2026-11-14")
     assert pushing.tick() == []
-    clock.shift(timedelta(seconds=1))
+    pushing.later(seconds=1)
     change(pushing, 14)
     assert pushing.tick() == alone, "it has changed"
     fail(pushing, "2026-11-14")
@@ -243,9 +242,9 @@ def test_a_day_with_a_refused_entity_stands_alone_until_it_changes_or_a_person_p
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens between ticks, in any order: in the end, Port has every change."""
 
-    def __init__(self, pushing: Daemon, clock: time_machine.Traveller) -> None:
+    def __init__(self, pushing: Daemon) -> None:
         super().__init__()
-        self.daemon, self.clock = pushing, clock
+        self.daemon = pushing
         pushing.file.write_bytes(STORED["stored"])
         pushing.cursor = None
         pushing.end(dg.DagsterEventType.RUN_CANCELED)
@@ -265,7 +264,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(number=st.sampled_from([12, 13, 17]))
     def write(self, number: int) -> None:
         """A day changes."""
-        self.clock.shift(timedelta(seconds=1))
+        self.daemon.later(seconds=1)
         change(self.daemon, number)
 
     @rule(number=st.sampled_from([12, 13, 17]))
@@ -292,22 +291,22 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([1, 15, 1500]))
     def wait(self, minutes: int) -> None:
         """Time goes by."""
-        self.clock.shift(timedelta(minutes=minutes))
+        self.daemon.later(minutes=minutes)
 
     def teardown(self) -> None:
         """Let everything that is asked for succeed from now on."""
         for _ in range(4):
             finish(self.daemon)
             succeed(self.daemon)
-            self.clock.shift(timedelta(days=1))
+            self.daemon.later(days=1)
         assert self.daemon.said == DONE
         ledger = ledger_of(self.daemon, "openai", days("12", "19"))
         assert ledger.read()[1]
         assert not ledger.changes()
 
 
-def test_no_change_is_lost_whatever_happens_in_which_order(pushing: Daemon, clock: time_machine.Traveller) -> None:
-    game: Any = partial(AnyOrder, pushing, clock)
+def test_no_change_is_lost_whatever_happens_in_which_order(pushing: Daemon) -> None:
+    game: Any = partial(AnyOrder, pushing)
     run_state_machine_as_test(
         game,
         settings=settings(
