@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import IS_NIGHT
+from usage_assets_tests.fixtures import IS_NIGHT, ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 NAMES = re.findall(r"^## Add an? (\w+)$", PAGE, flags=re.M)
 RECIPES = {name: (ROOT / f"docs/examples/{name}.diff").read_text() for name in NAMES}

@@ -13,10 +13,9 @@ import pytest
 from usage_assets.core.features import features
 from usage_assets.core.installed import EXTENSIONS, PLUGINS
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import TOGETHER
+from usage_assets_tests.fixtures import ROOT, TOGETHER
 from usage_assets_tests.loaded import loaded_by, loaded_by_command, published_in
 
-ROOT = Path(__file__).parents[1]
 PRODUCT = ROOT / "usage_assets"
 PACKAGES = (
     PRODUCT,

@@ -372,9 +372,9 @@ def described(tags: Mapping[str, str]) -> str:
     return f"{tags['usage_assets/connection']} {window.first}..{window.last}" if window else "accounting"
 
 
-def days(first: str, last: str) -> Window:
-    """Days of November."""
-    return Window(date.fromisoformat(f"2026-11-{first}"), date.fromisoformat(f"2026-11-{last}"))
+def days(first: str, last: str = "") -> Window:
+    """Days of November, or one."""
+    return Window(date.fromisoformat(f"2026-11-{first}"), date.fromisoformat(f"2026-11-{last or first}"))
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ def test_a_day_is_missing_only_after_the_daily_schedule_had_its_time(daemon: Dae
 def test_days_that_the_daily_schedule_has_not_read_again_are_asked_for(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=IMAGES))
     daemon.later(hours=25)
-    daemon.store(days("20", "20"))
+    daemon.store(days("20"))
     assert daemon.tick() == []
     daemon.later(hours=2)
     assert daemon.tick() == [WHOLE]
@@ -138,7 +138,7 @@ def test_history_can_be_left_to_people_but_nothing_stale(daemon: Daemon) -> None
     daemon.load(openai("2026-11-01", on=COSTS), usage_backfill_history=False)
     assert daemon.finish() == ["openai 2026-11-13..2026-11-19"], "what the daily schedule would fetch"
     daemon.amounts[date(2026, 11, 14)] = Decimal(4)
-    daemon.store(days("14", "14"), {"openai/costs"})
+    daemon.store(days("14"), {"openai/costs"})
     assert daemon.finish() == ["openai 2026-11-14..2026-11-14"]
 
 
@@ -240,10 +240,10 @@ def test_days_that_answer_another_question_are_fetched_again(daemon: Daemon) -> 
 
 def test_a_day_that_was_computed_before_it_was_over_is_due_once_it_has_its_partition(daemon: Daemon) -> None:
     daemon.load_finished(openai(on=COSTS), usage_include_today=True)
-    daemon.store(days("20", "20"))
+    daemon.store(days("20"))
     daemon.later(minutes=1)
     daemon.amounts[date(2026, 11, 20)] = Decimal(2)
-    daemon.store(days("20", "20"), {"openai/costs"})
+    daemon.store(days("20"), {"openai/costs"})
     daemon.load(openai(on=COSTS), usage_include_today=False)
     assert daemon.finish() == []
     daemon.clock.move_to(datetime(2026, 11, 21, 0, 1, tzinfo=UTC))
@@ -507,7 +507,7 @@ def test_no_day_is_lost_or_asked_for_twice_after_the_clock_was_set_back(daemon: 
     daemon.clock.move_to(NOW - A_DAY)
     assert daemon.finish() == []
     daemon.amounts[date(2026, 11, 18)] = Decimal(5)
-    daemon.store(days("18", "18"), {"openai/costs"})
+    daemon.store(days("18"), {"openai/costs"})
     assert daemon.finish() == ["openai 2026-11-18..2026-11-18"], "what is computed from it"
     amounts = "select amount_usd from costs.daily_costs where usage_date = '2026-11-18'"
     assert daemon.warehouse.read(amounts)["amount_usd"].to_pylist() == [Decimal(5)]

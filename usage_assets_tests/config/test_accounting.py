@@ -113,7 +113,7 @@ BEN = '[[person]]\nname = "Ben"\nlogins = ["ben-x"]\n'
 SEAT = '[[seat]]\nconnection = "chatgpt"\nprice = 30.05\n'
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
 SHARED = '[[shared_cost]]\nname = "seats"\n'
-Load = Callable[[str], Settings]
+Load = Callable[..., Settings]
 
 
 @pytest.fixture(autouse=True)
@@ -125,12 +125,13 @@ def _alone() -> Iterator[None]:
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Load settings with a connections file of this text, beside the default connections."""
+    """Load settings with a connections file of this text, beside the default connections, and a key for addresses."""
     monkeypatch.chdir(tmp_path)
 
-    def with_file(text: str) -> Settings:
+    def with_file(text: str, **more: str) -> Settings:
         (tmp_path / "connections.toml").write_text(text)
-        return Settings.load(_env_file=None, usage_connections="connections.toml")
+        stated = {"usage_connections": "connections.toml", "usage_hash_key": "a long random text"}
+        return Settings.load(_env_file=None, **stated, **more)
 
     return with_file
 
@@ -318,9 +319,8 @@ def assert_are_named(mistakes: Sequence[tuple[str, str]], load: Load) -> None:
     assert wrong == {}
 
 
-def test_an_owner_is_stored_as_costs_name_people(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_owner_is_stored_as_costs_name_people(load: Load) -> None:
     """Where addresses are hashed, none gets into the database, and its costs have their owner."""
-    monkeypatch.setenv("USAGE_HASH_KEY", "a long random text")
     address = OWNER.replace('project = "p"', 'user = "Bob@example.com"')
     key = OWNER.replace('project = "p"', 'api_key = "Laptop key (bob@example.com)"')
     bob = People("hash", "a long random text").only_id("bob@example.com")
@@ -328,12 +328,11 @@ def test_an_owner_is_stored_as_costs_name_people(load: Load, monkeypatch: pytest
         ("ids", ["Bob@example.com", "Laptop key (bob@example.com)"]),
         ("hash", [bob, f"Laptop key ({bob})"]),
     ):
-        monkeypatch.setenv("USAGE_PEOPLE", policy)
-        assert [owner.owned[1] for owner in load(address + key).accounting().owners] == ids
+        assert [owner.owned[1] for owner in load(address + key, usage_people=policy).accounting().owners] == ids
     with pytest.raises(
         SettingsError, match=r"line 4: owner\.2: says again what connections\.toml, line 1: owner\.1 says"
     ):
-        load(address + address.replace("Bob", "bob")).accounting()
+        load(address + address.replace("Bob", "bob"), usage_people="hash").accounting()
 
 
 def test_the_former_key_of_a_cost_center_is_read(load: Load) -> None:
@@ -344,10 +343,7 @@ def test_the_former_key_of_a_cost_center_is_read(load: Load) -> None:
         load(OWNER + 'cost_center = "1"\ncost_centre = "2"\n').accounting()
 
 
-def test_an_owner_of_connections_with_other_policies_is_stored_as_each_names_people(
-    load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("USAGE_HASH_KEY", "a long random text")
+def test_an_owner_of_connections_with_other_policies_is_stored_as_each_names_people(load: Load) -> None:
     two = "".join(
         f'[[connection]]\nname = "{name}"\nprovider = "anthropic"\nkey = "env:KEY"\npeople = "{people}"\n'
         for name, people in (("plain", "ids"), ("hashed", "hash"))
@@ -361,13 +357,11 @@ def test_an_owner_of_connections_with_other_policies_is_stored_as_each_names_peo
     assert "@" not in hashed.user
 
 
-def test_a_budget_of_a_person_is_stored_as_costs_name_them(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USAGE_HASH_KEY", "a long random text")
+def test_a_budget_of_a_person_is_stored_as_costs_name_them(load: Load) -> None:
     budget = BUDGET + 'user = "Bob@example.com"\n'
     bob = People("hash", "a long random text").only_id("bob@example.com")
     for policy, name in (("names", "Bob@example.com"), ("hash", bob)):
-        monkeypatch.setenv("USAGE_PEOPLE", policy)
-        ((row,),) = (load(budget).accounting().tables()[table].to_pylist() for table in (BudgetRow,))
+        [row] = load(budget, usage_people=policy).accounting().tables()[BudgetRow].to_pylist()
         assert (row["scope_type"], row["scope_id"]) == ("user", name)
     two = "".join(
         f'[[connection]]\nname = "{people}"\nprovider = "anthropic"\nkey = "env:KEY"\npeople = "{people}"\n'
@@ -384,8 +378,7 @@ def people(settings: Settings) -> list[dict[str, object]]:
     return rows
 
 
-def test_a_person_is_stored_as_the_policy_says(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USAGE_HASH_KEY", "a long random text")
+def test_a_person_is_stored_as_the_policy_says(load: Load) -> None:
     addresses = {
         "ids": sha256(b"ann@example.com").hexdigest(),
         "hash": People("hash", "a long random text").only_id("ANN@example.com"),
@@ -393,8 +386,7 @@ def test_a_person_is_stored_as_the_policy_says(load: Load, monkeypatch: pytest.M
     }
     keys = set()
     for policy, address in addresses.items():
-        monkeypatch.setenv("USAGE_PEOPLE", policy)
-        rows = people(load(ANN + 'logins = ["Ann-X"]\n'))
+        rows = people(load(ANN + 'logins = ["Ann-X"]\n', usage_people=policy))
         assert {(row["kind"], row["id"]) for row in rows} == {
             ("address", address),
             ("login", "ann-x"),

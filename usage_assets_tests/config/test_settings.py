@@ -24,9 +24,9 @@ from usage_assets.config.settings import (
 from usage_assets.fetching.connected import endpoints_of
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import set_all
+from usage_assets_tests.fixtures import ROOT, set_all
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 SECRET = "sk-admin-very-secret-0123456789"
 OPENAI = '[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n'
 RELATION = '[[port_relation]]\nfrom = "user"\nblueprint = "_user"\n'

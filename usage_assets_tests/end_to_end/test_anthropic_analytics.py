@@ -15,7 +15,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
-from usage_assets_tests.fixtures import NOW, Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, NOW, Sandbox, last_days
 
 DAYS = last_days(3)
 CUTS = ("usage_by_agent", "cost_by_agent")
@@ -44,8 +44,7 @@ def connections(folder: Path, claude: str = "", newer: str = "") -> dict[str, st
         f'[[connection]]\nname = "newer"\nprovider = "anthropic_analytics"\nkey = "file:{analytics}"\n'
         f"endpoints = {{ {switches} }}\n{newer}\n"
     )
-    names = ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY")
-    return {"USAGE_CONNECTIONS": str(file), **dict.fromkeys(names, "")}
+    return {"USAGE_CONNECTIONS": str(file), **dict.fromkeys(NO_KEYS, "")}
 
 
 SETTLED = "settling_days = 0"

@@ -18,7 +18,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets_finance.statement import command
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, settings_in
-from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
 
 STATEMENT = Path(command.__file__).parent / "sql"
@@ -44,8 +44,7 @@ def variables(folder: Path, names: Sequence[str], organizations: Mapping[str, st
         )
     file = folder / "connections.toml"
     file.write_text("\n".join(entries))
-    unset = ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY")
-    return {"USAGE_CONNECTIONS": str(file), **dict.fromkeys(unset, "")}
+    return {"USAGE_CONNECTIONS": str(file), **dict.fromkeys(NO_KEYS, "")}
 
 
 class Company:

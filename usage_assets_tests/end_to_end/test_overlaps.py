@@ -18,7 +18,7 @@ from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.end_to_end.test_refusals import failures
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, Sandbox, last_days
 from usage_assets_tests.port_user import port_of
 
 DAYS = last_days(2)
@@ -179,8 +179,7 @@ def with_endpoints_off(folder: Path, *off: str) -> dict[str, str]:
     key.write_text("sk-ant-admin-sandbox")
     entry = f'name = "anthropic"\nprovider = "anthropic"\nkey = "file:{key}"\nendpoints = {{ {switches} }}'
     connections.write_text(f"[[connection]]\n{entry}\n")
-    keys = ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY")
-    return {**dict.fromkeys(keys, ""), "USAGE_CONNECTIONS": str(connections)}
+    return {**dict.fromkeys(NO_KEYS, ""), "USAGE_CONNECTIONS": str(connections)}
 
 
 def test_what_is_switched_off_stays_and_port_has_what_the_views_have(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.models.entities import ENTITIES, all_entities
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment, with_main_endpoints
-from usage_assets_tests.fixtures import Sandbox, last_days, set_all
+from usage_assets_tests.fixtures import ROOT, Sandbox, last_days, set_all
 from usage_assets_tests.port_user import PortUser, port_user
 
 DAY = last_days(1)[0]
@@ -187,7 +187,7 @@ def test_a_view_and_names_are_found_with_all_that_they_read(tmp_path: Path) -> N
 
 
 def test_the_example_of_the_documentation_is_a_pair(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs/port.md").read_text()
+    page = (ROOT / "docs/port.md").read_text()
     for suffix in ("json", "sql"):
         text = page.partition("## Blueprints of your own")[2].partition(f"```{suffix}\n")[2].partition("```")[0]
         (tmp_path / f"project_day.{suffix}").write_text(text)

@@ -35,9 +35,8 @@ from usage_assets_tests.end_to_end.conftest import (
     settings_in,
     with_endpoints,
 )
-from usage_assets_tests.fixtures import IS_NIGHT, NOW, Sandbox, last_days
+from usage_assets_tests.fixtures import IS_NIGHT, NOW, ROOT, Sandbox, last_days
 
-ROOT = Path(__file__).parents[2]
 RELEASES = {"0.1.0": "5911df6", "0.2.0": "f551ab0"}
 HOUR = timedelta(hours=1)
 SUMS = ("openai usd", "openai input_tokens", "anthropic cents", "anthropic output_tokens", "chatgpt credits")

@@ -14,9 +14,9 @@ from usage_assets.core.people import People
 from usage_assets.fetching.archive.files import ArchiveError, Question, RequestRecord
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse, newest, packed, question_of
 from usage_assets.fetching.scope import Scope
-from usage_assets.providers import PROVIDERS
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
-(COSTS,) = (endpoint for endpoint in PROVIDERS["openai"].endpoints if endpoint.name == "costs")
+_, COSTS = EVERY_ENDPOINT["openai/costs"]
 FIRST = date(2026, 11, 1)
 BODY = b'{"data": [\n], "has_more": false, "next_page": null}'
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -23,7 +23,7 @@ from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, answers_before, answers_with, forget_in
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
-from usage_assets.providers import PROVIDERS
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.fetching.earlier_archives import as_earlier_release
 from usage_assets_tests.fetching.test_archive import COSTS, FIRST, NOON, answered, archive_in, question, write_at
 from usage_assets_tests.fixtures import IS_NIGHT
@@ -299,7 +299,7 @@ def test_days_without_an_answer_are_found_for_every_variant_and_for_control_tota
     write_at(archive, NOON, answered(0, 3), answered(1, 3, about=totals))
     assert replay(archive).days_without_answer(COSTS, days) == [days[0], days[3]]
     assert replay(archive).days_without_answer(COSTS.ungrouped, days) == [days[0]]
-    [codex] = (each for each in PROVIDERS["chatgpt"].endpoints if each.name == "codex_usage")
+    _, codex = EVERY_ENDPOINT["chatgpt/codex_usage"]
     assert len(codex.queries) > 1
     scope = Scope(connection="chatgpt", ids={"workspace_id": "ws"})
     for query in codex.queries:

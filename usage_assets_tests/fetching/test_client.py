@@ -29,10 +29,10 @@ from usage_assets_tests.fetching.conftest import (
     error_body,
     every_endpoint,
 )
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import ROOT, Sandbox, last_days
 
 WORDS = "the provider's own words"
-FIXTURES = Path(__file__).parents[2] / "fixtures"
+FIXTURES = ROOT / "fixtures"
 
 
 def refused(status: int, **more: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from usage_assets.fetching.transport import Transport
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.alone import needs
 from usage_assets_tests.connections import EMEA
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.snapshot import settings_of
 
 
@@ -95,8 +96,7 @@ def test_a_report_is_checked_against_the_only_connection_of_its_organization() -
         ((ADMIN, EMEA), "admin"),
         ((), None),
     ):
-        [endpoint] = [each for each in PROVIDERS["anthropic_analytics"].endpoints if each.name == "cost"]
-        other = cross_check_connection(endpoint, ANALYTICS, (ANALYTICS, *others))
+        other = cross_check_connection(EVERY_ENDPOINT["anthropic_analytics/cost"][1], ANALYTICS, (ANALYTICS, *others))
         assert (other and other.name) == found
 
 

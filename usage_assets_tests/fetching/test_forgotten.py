@@ -11,7 +11,7 @@ from usage_assets.core.forgotten import Forgotten, Person, new_address, new_id
 from usage_assets.core.people import People, Policy
 from usage_assets.fetching.listing import fetch_lookup
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.fetching.conftest import NewClient
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, NewClient
 from usage_assets_tests.fixtures import last_days
 
 ADDRESS, DAYS = "dana@acme-robotics.example", last_days(1)
@@ -48,12 +48,12 @@ def test_a_new_answer_is_the_stored_rows_without_them(new_client: NewClient, pol
         {**stand_ins, **{id_: forgotten.of(id_) for id_ in ids}}, {"Dana Özdemir": forgotten.of("Dana Özdemir")}
     )
     without = People(policy, "key", forgotten)
-    for provider, name in (("anthropic", "claude_code"), ("chatgpt", "codex_usage"), ("openai", "costs")):
-        endpoint = next(each for each in PROVIDERS[provider].endpoints if each.name == name)
-        before = new_client(PROVIDERS[provider], people=known).fetch(endpoint, DAYS).rows.to_pylist()
-        after = new_client(PROVIDERS[provider], people=without).fetch(endpoint, DAYS).rows.to_pylist()
+    for name in ("anthropic/claude_code", "chatgpt/codex_usage", "openai/costs"):
+        provider, endpoint = EVERY_ENDPOINT[name]
+        before = new_client(provider, people=known).fetch(endpoint, DAYS).rows.to_pylist()
+        after = new_client(provider, people=without).fetch(endpoint, DAYS).rows.to_pylist()
         assert after != before
         assert sorted(map(repr, after)) == sorted(repr(in_values(row, person)) for row in before)
-    for provider in LISTED:
-        rows = users_of(new_client, provider, known)
-        assert users_of(new_client, provider, without) == [in_values(row, person) for row in rows]
+    for listed in LISTED:
+        rows = users_of(new_client, listed, known)
+        assert users_of(new_client, listed, without) == [in_values(row, person) for row in rows]

@@ -17,11 +17,11 @@ from usage_assets.providers.lookup import Lookup
 from usage_assets.providers.openai.lookups import PROJECTS
 from usage_assets_tests.fetching.conftest import PATHS, error_body
 from usage_assets_tests.fetching.listing import EVERY_LOOKUP, Fetch, edit, fetch, listed_ids, route
-from usage_assets_tests.fixtures import Sandbox
+from usage_assets_tests.fixtures import ROOT, Sandbox
 
 __all__ = ["fetch"]
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
+FIXTURES = ROOT / "fixtures"
 every_lookup = pytest.mark.parametrize(("provider", "lookup"), EVERY_LOOKUP.values(), ids=EVERY_LOOKUP)
 every_list = pytest.mark.parametrize(
     ("provider", "lookup"),

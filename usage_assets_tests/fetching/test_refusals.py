@@ -44,9 +44,9 @@ from usage_assets_tests.fetching.refusals import (
     Target,
     places,
 )
-from usage_assets_tests.fixtures import NOW
+from usage_assets_tests.fixtures import NOW, ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+PAGE = ROOT / "docs" / "faults.md"
 STORED_DAYS = 4
 LONGEST_LINE = 1000
 """Characters of anything that is logged or raised: a reason is cut to 500."""

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -17,13 +16,13 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import TOTALS
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import ROOT, Sandbox, last_days
 from usage_assets_tests.guest.conftest import QUIETLY, instance_at, loaded
 
 pytestmark = QUIETLY
 DAYS = last_days(2)
 DAY = {"day": str(DAYS[-1])}
-OWN_ASSETS = Path(__file__).parents[2] / "docs" / "examples" / "own_assets.py"
+OWN_ASSETS = ROOT / "docs" / "examples" / "own_assets.py"
 ASKED: Mapping[str, Sequence[str]] = {"ai_spend": ("openai usd", "anthropic cents"), "ai_lab": ("openai usd",)}
 """Instance -> what the books call what it stores."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

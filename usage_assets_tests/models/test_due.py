@@ -5,18 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from usage_assets.models.due import question_of
-from usage_assets.providers import PROVIDERS
-from usage_assets.providers.endpoint import Endpoint
-from usage_assets.providers.openai.costs import Costs
 from usage_assets_tests.connections import EMEA
-
-
-def endpoint_of_costs() -> Endpoint:
-    """OpenAI's costs, which can be narrowed to projects."""
-    [endpoint] = [each for each in PROVIDERS["openai"].endpoints if each.row is Costs]
-    assert "project_ids[]" in endpoint.filters
-    return endpoint
-
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
 DIGESTS: Sequence[tuple[Mapping[str, Any], str]] = [
     ({}, "6700aa7a3e47"),
@@ -33,10 +23,10 @@ DIGESTS: Sequence[tuple[Mapping[str, Any], str]] = [
 def test_a_question_has_the_digest_that_is_stored_with_its_days() -> None:
     """Another digest would fetch every stored day again."""
     for changes, digest in DIGESTS:
-        assert question_of(endpoint_of_costs(), replace(EMEA, **changes)) == digest, changes
+        assert question_of(EVERY_ENDPOINT["openai/costs"][1], replace(EMEA, **changes)) == digest, changes
 
 
 def test_what_an_organization_is_called_is_no_question_where_the_provider_is_not_told() -> None:
-    endpoint = PROVIDERS["anthropic"].endpoints[0]
+    _, endpoint = EVERY_ENDPOINT["anthropic/usage_messages"]
     unnamed = replace(EMEA, provider="anthropic")
     assert question_of(endpoint, unnamed) == question_of(endpoint, replace(unnamed, ids={"organization": "one"}))

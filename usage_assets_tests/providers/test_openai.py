@@ -22,10 +22,10 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, WarehouseError
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers, NewClient
-from usage_assets_tests.fixtures import last_days
+from usage_assets_tests.fixtures import ROOT, last_days
 
 PROVIDER, COSTS = ENDPOINTS["openai/costs"]
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "openai" / "costs"
+FIXTURES = ROOT / "fixtures" / "openai" / "costs"
 WITHOUT_USERS = "api_key_id,api_source,line_item,project_id"
 WITH_USERS = f"{WITHOUT_USERS},user_id"
 

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 import time_machine
@@ -18,11 +17,11 @@ from usage_assets.warehouse.ledger import FailedCheck
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.fixtures import NewWarehouse
+from usage_assets_tests.fixtures import ROOT, NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Terminal
 
-RULES = Path(__file__).parents[3] / "deploy" / "prometheus-rules.yaml"
+RULES = ROOT / "deploy" / "prometheus-rules.yaml"
 OWNERS = Accounting(owners=[Owner(project="p1", team="web", valid_from=date(2026, 1, 1))])
 
 

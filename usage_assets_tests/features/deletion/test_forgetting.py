@@ -29,7 +29,6 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.local.workers import is_lost
 from usage_assets.models.costs import used_views
 from usage_assets.models.model import money_seed
-from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.lookups import AnthropicUsers
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.warehouse import published
@@ -41,6 +40,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.end_to_end.conftest import calls_to_port
 from usage_assets_tests.features.deletion.contents import contents
+from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.fixtures import last_days
 from usage_assets_tests.models.days import DERIVED, Days, raw
 from usage_assets_tests.port_user import port_of, port_user
@@ -48,7 +48,7 @@ from usage_assets_tests.terminal import Terminal, refusal
 
 ADDRESS, ID = "dana@acme-robotics.example", "user_01dana"
 DAY = last_days(1)[0]
-MESSAGES = next(endpoint for endpoint in PROVIDERS["anthropic"].endpoints if endpoint.name == "usage_messages")
+_, MESSAGES = EVERY_ENDPOINT["anthropic/usage_messages"]
 
 
 # What is looked at

@@ -90,8 +90,7 @@ def test_a_429_is_waited_for_as_long_as_it_says_and_other_errors_are_tried_again
     provisioned: Catalog, pauses: list[float]
 ) -> None:
     for status, headers, least, most in PAUSES:
-        fault = {"route": COUNT, "calls": [1], "fault": "status", "status": status, "headers": headers()}
-        provisioned.sandbox.faults(fault)
+        provisioned.sandbox.refuse(COUNT, status, calls=[1], headers=headers())
         provisioned.client.count(COST)
         [pause] = pauses
         assert least < pause <= most, (status, headers())

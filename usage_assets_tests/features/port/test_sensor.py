@@ -232,7 +232,7 @@ def test_a_day_with_a_refused_entity_stands_alone_until_it_changes_or_a_person_p
     change(pushing, 14)
     assert pushing.tick() == alone, "it has changed"
     fail(pushing, "2026-11-14")
-    push(pushing, "openai", days("14", "14"))
+    push(pushing, "openai", days("14"))
     assert (pushing.tick(), pushing.said) == ([], DONE)
 
 
@@ -270,7 +270,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(number=st.sampled_from([12, 13, 17]))
     def die(self, number: int) -> None:
         """A push of a day is killed when it has marked what it sends."""
-        ledger = ledger_of(self.daemon, "openai", days(f"{number}", f"{number}"))
+        ledger = ledger_of(self.daemon, "openai", days(f"{number}"))
         ledger.mark(ledger.read()[1], "dead")
 
     @rule(how=st.sampled_from([succeed, fail, lambda pushing: fail(pushing, "2026-11-13")]))
