@@ -77,6 +77,10 @@ class Terminal:
         out, err = self.capture.readouterr()
         return Said(ended.value.code, out, err)
 
+    def run(self, line: str, *more: str) -> Said:
+        """The same for a line of words, and for others that may have spaces."""
+        return self.type(*line.split(), *more)
+
     def start(self, *words: str, through: Sequence[str] = ()) -> "subprocess.Popen[str]":
         """Run a command in a process of its own, with the environment as it is now and the time as it really is."""
         return subprocess.Popen(

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from functools import cache, cached_property
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
 
 from usage_assets.config.accounting import Accounting
+from usage_assets.core.days import Window
 from usage_assets.core.schema import LookupRow, Row, TableRow, columns, to_arrow
 from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.entities import ENTITIES
@@ -33,6 +35,7 @@ from usage_assets.providers.openai.usage import (
 from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Seed, Version
@@ -128,14 +131,24 @@ def required_of(row: type[Row]) -> frozenset[str]:
     return frozenset(field.name for field in msgspec.structs.fields(row) if field.required)
 
 
-def provider_of(row: type[Row]) -> str:
-    """The provider of a raw table."""
+def provider_of(row: type[TableRow]) -> str:
+    """The provider of a raw table or a lookup."""
     return row.table.partition(".")[0]
+
+
+def one_a_line(text: str) -> list[str]:
+    """The lines of a text, such as statements; one that is indented goes on with the line above."""
+    return re.sub(r"\n +", " ", cleandoc(text)).splitlines()
 
 
 def lines(text: str) -> list[tuple[str, ...]]:
     """The cells of a table as it is written in a test: two spaces part them."""
     return [tuple(re.split(r"\s{2,}", line.strip())) for line in text.strip().splitlines()]
+
+
+def cases(text: str) -> list[tuple[str, ...]]:
+    """What is given in each of these lines, and behind an arrow what is expected."""
+    return [tuple(re.split(r" -> ?", line)) for line in one_a_line(text)]
 
 
 def seen(rows: Iterable[Any], names: str = "") -> list[tuple[str, ...]]:
@@ -224,12 +237,23 @@ class Days:
         answer = Batch(**{"rows": to_arrow(row, rows), "began": datetime.now(UTC), **facts})
         self.warehouse.replace(Table(row), answer, target, "run")
 
+    def daily(self, row: type[Row], first: date, last: date, *same: Mapping[str, Any]) -> None:
+        """Store days of a report that all have the same rows; one of ``raw``, unless they are named."""
+        rows = [raw(row, usage_date=day, **values) for day in Window(first, last).days for values in same or ({},)]
+        self.fetched(row, *rows, first=first, last=last)
+
     def spent(
         self, row: type[Row], *rows: Row, connection: str | None = None, first: date = DAY, last: date | None = None
     ) -> None:
         """Store the days of a report, and the costs that are computed from it."""
         self.fetched(row, *rows, connection=connection, first=first, last=last)
         self.derive(row.table.replace(".", "_"), connection or provider_of(row), first, last)
+
+    def listed(
+        self, row: type[LookupRow], items: Sequence[LookupRow], moment: datetime, connection: str | None = None
+    ) -> None:
+        """Store a complete list as it was read at a moment."""
+        record(self.warehouse, Table(row), to_arrow(row, items), connection or provider_of(row), moment, {})
 
     def derive(
         self, name: str, connection: str | None = None, first: date = DAY, last: date | None = None
