@@ -5,10 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from usage_assets.core.schema import to_arrow
 from usage_assets.models.model import sql_files
 from usage_assets.warehouse.checks import differences
-from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
@@ -79,7 +77,7 @@ def spent(days: Days, cents: Mapping[str, str | None], fetched_at: datetime, beg
         )
         for person, spend in cents.items()
     ]
-    record(days.warehouse, Table(Spend), to_arrow(Spend, listed), "cursor", fetched_at, {})
+    days.listed(Spend, listed, fetched_at)
 
 
 def used(days: Days, *people: str | None, cents: str = "100", **values: Any) -> None:

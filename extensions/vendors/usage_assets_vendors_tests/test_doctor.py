@@ -1,25 +1,20 @@
 """What the doctor finds in what these providers report."""
 
-from pathlib import Path
-
 import pytest
 
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days
+from usage_assets_tests.fixtures import NewWarehouse, last_days
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Terminal, examined, finding
 from usage_assets_vendors.github_copilot.billing import BillingUsage
 
 
 @pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
+def terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """A person with one account at the sandbox."""
-    opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
         monkeypatch.delenv(name)
-    return opened
+    return terminal
 
 
 def test_a_billed_product_that_is_not_known_is_named(terminal: Terminal, warehouse_with_views: NewWarehouse) -> None:
@@ -38,7 +33,7 @@ def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     yesterday = str(last_days(1)[0])
-    assert terminal.type("backfill", "--start", yesterday, "--end", yesterday, "--connection", "chatgpt").code == 0
+    assert terminal.run("backfill --start", yesterday, "--end", yesterday, "--connection", "chatgpt").code == 0
     file = terminal.folder / "merged.csv"
     owners = ('workspace = "ws-sandbox"', 'project = "proj_typo"', 'user = "typo@example.com"')
     (terminal.folder / "connections.toml").write_text(

@@ -15,6 +15,7 @@ from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import DAY, Answers, NewClient
 from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.models.days import lines
 from usage_assets_vendors.cursor.usage import CURSOR, charge_of, normalized
 
 EVENTS, DAILY = CURSOR.endpoints
@@ -78,26 +79,27 @@ def test_an_answer_that_moves_is_read_again(
     assert "Reading it again from its first page" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("kind", "is_chargeable", "charge"),
-    [
-        ("Usage-based", True, "billed"),
-        ("USAGE_EVENT_KIND_USAGE_BASED", None, "billed"),
-        ("Included in Business", None, "included"),
-        ("USAGE_EVENT_KIND_INCLUDED_IN_PRO_PLUS", False, "included"),
-        ("Free Credit", True, "included"),
-        ("Errored, Not Charged", True, "not_charged"),
-        ("Errored, No Charge", True, "not_charged"),
-        ("Free Credit", None, "included"),
-        ("User API Key", None, "own_key"),
-        ("USAGE_EVENT_KIND_USER_API_KEY", True, "own_key"),
-        ("USAGE_EVENT_KIND_ABORTED_NOT_CHARGED", False, "not_charged"),
-        ("Custom Subscription", True, "billed"),
-        ("Custom Subscription", None, None),
-    ],
-)
-def test_what_an_amount_is(kind: str, is_chargeable: bool | None, charge: str | None) -> None:
-    assert charge_of(normalized(kind), is_chargeable) == charge
+CHARGES = """
+    Usage-based                             yes  billed
+    USAGE_EVENT_KIND_USAGE_BASED            -    billed
+    Included in Business                    -    included
+    USAGE_EVENT_KIND_INCLUDED_IN_PRO_PLUS   no   included
+    Free Credit                             yes  included
+    Errored, Not Charged                    yes  not_charged
+    Errored, No Charge                      yes  not_charged
+    Free Credit                             -    included
+    User API Key                            -    own_key
+    USAGE_EVENT_KIND_USER_API_KEY           yes  own_key
+    USAGE_EVENT_KIND_ABORTED_NOT_CHARGED    no   not_charged
+    Custom Subscription                     yes  billed
+    Custom Subscription                     -    -
+"""
+
+
+@pytest.mark.parametrize(("kind", "is_chargeable", "charge"), lines(CHARGES))
+def test_what_an_amount_is(kind: str, is_chargeable: str, charge: str) -> None:
+    found = charge_of(normalized(kind), {"yes": True, "no": False}.get(is_chargeable))
+    assert found == (None if charge == "-" else charge)
 
 
 def test_an_unknown_kind_that_is_not_billed_and_costs_nothing_is_counted(

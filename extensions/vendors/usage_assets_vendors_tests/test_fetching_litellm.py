@@ -86,7 +86,7 @@ def test_each_model_of_a_day_is_asked_for_alone_and_its_tags_add_up_to_those_of_
     for row in rows:
         sums = of_tags.setdefault(row["tag"], [Decimal(0), 0])
         of_tags[row["tag"]] = [sums[0] + row["spend"], sums[1] + row["api_requests"]]
-    [(_, by_tag)] = [pair for name, pair in EVERY.items() if name == "litellm/tag_activity"]
+    _, by_tag = EVERY["litellm/tag_activity"]
     assert of_tags == {
         row["tag"]: [row["spend"], row["api_requests"]] for row in client.fetch(by_tag, [DAY]).rows.to_pylist()
     }

@@ -77,21 +77,21 @@ REFUSED = {"route": "GET /github_copilot/organizations/acme-robotics/settings/bi
 
 
 def test_credits_that_two_reports_state_are_billed_once_also_while_the_report_that_owns_them_is_refused(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The report of premium requests repeats AI credits, under another SKU and in another unit's spelling.
 
     Dagster does not start what depends on a failed step, but the costs of the other report do not need it.
     """
-    days, terminal = last_days(2), Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    days = last_days(2)
     truth = sandbox.truth(days[0], days[-1])["github_copilot"]["ai_credits_usd"]
-    for name, value in environment_of(sandbox, tmp_path, f"{ORGANIZATION}endpoints = {{ {FEW} }}\n").items():
+    for name, value in environment_of(sandbox, terminal.folder, f"{ORGANIZATION}endpoints = {{ {FEW} }}\n").items():
         monkeypatch.setenv(name, value)
     sandbox.control("POST", "shape", {"github_copilot": "repeated"})
     for owner in ("premium_requests", "ai_credits"):
         if is_refused := owner == "premium_requests":
             sandbox.faults({**REFUSED, "fault": "status"})
-        said = terminal.type("backfill", "--connection", "copilot", "--start", str(days[0]), "--end", str(days[-1]))
+        said = terminal.run(f"backfill --connection copilot --start {days[0]} --end {days[-1]}")
         assert (said.code != 0) is is_refused
         rows = terminal.warehouse.read("select source_table, amount_usd from costs.daily_costs").to_pylist()
         assert money.total(row["amount_usd"] for row in rows) == truth

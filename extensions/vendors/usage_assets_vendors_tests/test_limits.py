@@ -5,17 +5,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from usage_assets.config.accounting import Budget
-from usage_assets.core.schema import LookupRow, to_arrow
+from usage_assets.core.schema import LookupRow
 from usage_assets.models.costs import VIEWS, DailyCost
-from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.lookups import SpendLimits as AnthropicLimits
 from usage_assets.providers.openai.lookups import SpendLimits as OpenaiLimits
-from usage_assets.warehouse.lookups import record
-from usage_assets.warehouse.migrate import create_or_alter, write_seed
+from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import Days, lines, listed_in, seen
-from usage_assets_tests.models.stated import stating
+from usage_assets_tests.models.stated import state
 from usage_assets_vendors.cursor.lookups import Spend
 from usage_assets_vendors.github_copilot.lookups import Budgets as CopilotBudgets
 
@@ -88,13 +86,12 @@ BESIDE = """
 
 
 def test_a_limit_stands_beside_the_budget_of_its_scope_and_either_may_be_missing(days: Days) -> None:
-    days = stating(days, budgets=BUDGETS)
+    state(days, budgets=BUDGETS)
     for (row, connection), limits in LIMITS.items():
         currency = {} if row in (CopilotBudgets, Spend) else {"currency": "USD"}
         listed = listed_in(row, limits, connection=connection, valid_from=SINCE, **currency)
-        record(days.warehouse, Table(row), to_arrow(row, listed), connection, SINCE, {})
+        days.listed(row, listed, SINCE, connection)
     with days.warehouse.transaction() as database:
-        write_seed(database, money_seed(days.accounting, datetime.now(UTC)))
         create_or_alter(database, Table(DailyCost))
         make_views(database, VIEWS)
     found = days.tuples(

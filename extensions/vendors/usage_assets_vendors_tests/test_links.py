@@ -17,6 +17,7 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError, Request, Transport
 from usage_assets_tests.fetching.conftest import DAY, IDS, KEYS, OVER_HTTP, Answers, NewClient
 from usage_assets_tests.in_background import in_background
+from usage_assets_tests.models.days import one_a_line
 
 PROVIDER, USERS = OVER_HTTP["github_copilot/users_1_day"]
 _, BILL = OVER_HTTP["github_copilot/ai_credits"]
@@ -88,6 +89,16 @@ def reports(answers: Answers, new_client: NewClient) -> Reports:
     return Reports(answers, new_client)
 
 
+def refused(new_client: NewClient, link: str, why: str) -> str:
+    """Why no link of GitHub's own API leads there."""
+    transport = new_client(PROVIDER, base_url="https://api.github.com").transport
+    assert isinstance(transport, Transport)
+    request = Request(read=bytes, place="test", days=[DAY], stop=Event(), on_retry=lambda: None)
+    with pytest.raises(PermanentError, match=why) as raised:
+        transport.download(link, request)
+    return repr(raised.value)
+
+
 def logins(fetched: FetchResult) -> list[str]:
     """Whose rows there are."""
     return sorted(fetched.rows["user_login"].to_pylist())
@@ -137,16 +148,16 @@ def test_an_expired_link_is_asked_for_again_and_a_part_counts_once(
     assert (logins(fetched), fetched.retries) == (["alice", "bob"], 2)
 
 
-@pytest.mark.parametrize(
-    "link",
-    [
-        "http://example.com/?sig=secret",
-        "ftp://example.com/?sig=secret",
-        "https://user:secret@example.com/",
-        "//example.com/?sig=secret",
-        "secret",
-    ],
-)
+LINKS = one_a_line("""
+    http://example.com/?sig=secret
+    ftp://example.com/?sig=secret
+    https://user:secret@example.com/
+    //example.com/?sig=secret
+    secret
+""")
+
+
+@pytest.mark.parametrize("link", LINKS)
 def test_only_https_is_followed_and_the_link_is_not_shown(reports: Reports, link: str) -> None:
     with pytest.raises(PermanentError, match="a link to the report is no https:// address") as raised:
         reports.fetch([link])
@@ -154,29 +165,20 @@ def test_only_https_is_followed_and_the_link_is_not_shown(reports: Reports, link
 
 
 def test_only_a_sandbox_links_to_this_machine_without_https(new_client: NewClient, host: Host) -> None:
-    transport = new_client(PROVIDER, base_url="https://api.github.com").transport
-    assert isinstance(transport, Transport)
-    link = host.link("file", "[]")
-    request = Request(read=bytes, place="test", days=[DAY], stop=Event(), on_retry=lambda: None)
-    with pytest.raises(PermanentError, match="no https:// address"):
-        transport.download(link, request)
+    refused(new_client, host.link("file", "[]"), "no https:// address")
     assert not host.asked
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 def test_a_link_into_a_private_network_is_not_followed(new_client: NewClient, name: str) -> None:
     """What counts is where the name leads. The other side gets nothing, not even the beginning of TLS."""
-    transport = new_client(PROVIDER, base_url="https://api.github.com").transport
-    assert isinstance(transport, Transport)
-    request = Request(read=bytes, place="test", days=[DAY], stop=Event(), on_retry=lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as server:
         link = f"https://{name}:{server.getsockname()[1]}/file?{SIGNATURE}"
-        with pytest.raises(PermanentError, match=f"{name} is an address of a private network") as raised:
-            transport.download(link, request)
+        said = refused(new_client, link, f"{name} is an address of a private network")
         connection, _ = server.accept()
         with connection:
             assert connection.recv(1) == b""
-    assert "sig=" not in repr(raised.value)
+    assert "sig=" not in said
 
 
 def test_the_archive_has_the_lines_as_they_were_sent_and_no_link(reports: Reports, host: Host, tmp_path: Path) -> None:
