@@ -20,9 +20,9 @@ from usage_assets_report.graph.sensor import build_report_sensor
 from usage_assets_report.insights import refresh
 from usage_assets_report.insights.compute import Insights
 from usage_assets_report_tests.conftest import make_all_views
-from usage_assets_tests.fixtures import NOW, TODAY, NewWarehouse, Sandbox
-from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.terminal import Terminal
+from usage_assets_tests.fixtures import NOW, TODAY, NewWarehouse
+from usage_assets_tests.models.days import Days, cases, raw
+from usage_assets_tests.terminal import Terminal, refusal
 
 
 @dg.op
@@ -55,17 +55,10 @@ def filled_once(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture
-def terminal(
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    filled_once: Path,
-) -> Terminal:
+def home(terminal: Terminal, filled_once: Path) -> Terminal:
     """A person in a folder of their own, with a few days of costs."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     for file in filled_once.iterdir():
-        shutil.copy2(file, tmp_path)
+        shutil.copy2(file, terminal.folder)
     return terminal
 
 
@@ -82,13 +75,13 @@ amount = 5
 
 
 def test_a_report_says_how_to_get_budgets_and_forecasts_gets_them_and_says_why_they_are_unknown(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    home: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three dollars of ten: nothing has computed it, because no sensor runs."""
-    (terminal.folder / "connections.toml").write_text(BUDGETS)
+    (home.folder / "connections.toml").write_text(BUDGETS)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    assert terminal.type("accounting", "--store").code == 0
-    said = terminal.type("report", "--text")
+    assert home.run("accounting --store").code == 0
+    said = home.run("report --text")
     assert (said.code, said.err) == (None, f"forecasts, anomalies and budgets are not computed yet. {HOW}")
     assert said.lines[:2] == [
         "AI spend, November 2026: 2026-11-01 to 2026-11-19, UTC",
@@ -99,20 +92,20 @@ def test_a_report_says_how_to_get_budgets_and_forecasts_gets_them_and_says_why_t
         words in said.out
         for words in ("billed, valued in USD", "$3.00", "openai: stored 2026-11-17 to 2026-11-19, no day is final")
     )
-    said = terminal.type("report", "--refresh", "--text")
+    said = home.run("report --refresh --text")
     unknown = "unknown (openai is not stored on 2026-11-01 to 2026-11-16)"
     assert (said.code, said.err) == (None, "")
     assert f"Forecast: {unknown}.\n" in said.out
     assert f"\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast {unknown}" in said.out
     assert "\n  typo, 1 to 30 Nov: team wbe: no stored costs in USD\n" in said.out
-    with terminal.warehouse.transaction() as database:
+    with home.warehouse.transaction() as database:
         for table in ("costs.forecast_totals", "costs.budget_status"):
             known = "expected = 14, low = 13, high = 15.5, expected_reason = null"
             database.execute(f"update {table} set {known} where kind = 'all'")
     day = TODAY - timedelta(days=4)
-    Days(terminal.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
-    publish(terminal.warehouse)
-    said = terminal.type("report", "--text")
+    Days(home.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
+    publish(home.warehouse)
+    said = home.run("report --text")
     assert "  Forecast: $14.00 (80% range $13.00 to $15.50).\n" in said.out
     assert "\n  all, 1 to 30 Nov: $3.00 of $10.00, forecast $14.00" in said.out
     assert re.fullmatch(
@@ -121,11 +114,11 @@ def test_a_report_says_how_to_get_budgets_and_forecasts_gets_them_and_says_why_t
 
 
 def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_brought_up_to_date(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    home: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen after an upgrade: three thousand costs, "no costs are stored yet", and a stack trace of --refresh. A
     connection that has ended is named: in a shell without its key, the forecast of everything fell without a word."""
-    with terminal.warehouse.get_connection() as database:
+    with home.warehouse.get_connection() as database:
         views = "select view_name from duckdb_views() where schema_name = 'costs' and view_name like $name"
         for (view,) in database.execute(views, {"name": "%"}).fetchall():
             database.execute(f"drop view costs.{view}")
@@ -135,16 +128,16 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
             "insert into ledger.assets (connection, table_name, slice, asset, first_day, reads, names) "
             "values ('other', 'openai.costs', '', 'other/costs', '2026-11-01', '', '')"
         )
-    publish(terminal.warehouse)
+    publish(home.warehouse)
     commands = ("report --text", "what-if")
     for command in commands:
         assert re.fullmatch(
             r"usage-assets: an earlier release has written what is stored: "
             r"usage-assets report --refresh brings it up to date \(Catalog Error: .*\)\n",
-            terminal.type(*command.split()).err,
+            home.type(*command.split()).err,
         )
     monkeypatch.delenv("OPENAI_ADMIN_KEY")
-    said = terminal.type("report", "--refresh", "--text")
+    said = home.run("report --refresh --text")
     assert (said.code, len(said.complaints)) == (None, 1)
     assert said.err.startswith("nothing more is expected of openai: no longer configured here. If that is wrong, set")
     assert "openai: stored 2026-11-17 to 2026-11-19, no day is final, no longer configured: nothing more is" in said.out
@@ -152,50 +145,48 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
 
 
 def test_a_day_that_is_stored_while_insights_are_computed_is_not_in_them(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    home: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def meanwhile(found: Insights, *_: object) -> Insights:
         day = TODAY - timedelta(days=4)
-        Days(terminal.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
+        Days(home.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
         return found
 
     monkeypatch.setattr(refresh, "with_metrics", meanwhile)
-    said = terminal.type("report", "--refresh", "--month", "2026-10")
+    said = home.run("report --refresh --month 2026-10")
     assert (said.code, len(said.complaints)) == (None, 1)
     assert "and what is stored has changed" in said.err
-    page = Path(terminal.warehouse.database).with_name("report.html")
+    page = Path(home.warehouse.database).with_name("report.html")
     assert said.lines == [f"open {page}"], "beside the warehouse"
     assert page.stat().st_mode & 0o077 == 0
     assert "AI spend, October 2026" in page.read_text()
 
 
-def test_bad_options_are_one_line(terminal: Terminal) -> None:
-    (terminal.folder / "usage.toml").touch()
-    complaints = {
-        ("--month", "November"): "--month November: must look like 2026-11",
-        ("--month", "2026-12"): "--month 2026-12: the newest day is 2026-11-19",
-        ("--month", "2026-11", "--end", "2026-11-02"): "name --month, or --start and --end",
-        ("--start", "2026-11-02"): "name --month, or --start and --end",
-        ("--start", "2026-11-02", "--end", "2026-11-01"): "end 2026-11-01 is before start 2026-11-02",
-        ("--out", "usage.toml/x.html"): "usage.toml/x.html: File exists: name another file with --out",
-    }
-    said = {options: terminal.type("report", *options) for options in complaints}
-    assert {options: (each.code, each.err) for options, each in said.items()} == {
-        options: (2, f"usage-assets: {complaint}\n") for options, complaint in complaints.items()
-    }
+BAD_OPTIONS = cases("""
+    --month November -> --month November: must look like 2026-11
+    --month 2026-12 -> --month 2026-12: the newest day is 2026-11-19
+    --month 2026-11 --end 2026-11-02 -> name --month, or --start and --end
+    --start 2026-11-02 -> name --month, or --start and --end
+    --start 2026-11-02 --end 2026-11-01 -> end 2026-11-01 is before start 2026-11-02
+    --out usage.toml/x.html -> usage.toml/x.html: File exists: name another file with --out
+""")
 
 
-def test_without_a_published_copy_it_says_so_in_a_line(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    said = Terminal.open(sandbox, tmp_path, monkeypatch, capfd).type("report")
+def test_bad_options_are_one_line(home: Terminal) -> None:
+    (home.folder / "usage.toml").touch()
+    said = [(options, refusal(home.type("report", *options.split()))) for options, _ in BAD_OPTIONS]
+    assert said == BAD_OPTIONS
+
+
+def test_without_a_published_copy_it_says_so_in_a_line(terminal: Terminal) -> None:
+    said = terminal.type("report")
     assert said.code == 2
     assert said.err.endswith(f"{NOT_PUBLISHED}. USAGE_WAREHOUSE names the database\n")
 
 
-def test_the_asset_writes_the_page_and_links_it(terminal: Terminal, tmp_path: Path) -> None:
+def test_the_asset_writes_the_page_and_links_it(home: Terminal, tmp_path: Path) -> None:
     asset = build_report_asset(tmp_path / "report.html", None, lambda: TODAY - timedelta(days=1), [])
-    resources = {"warehouse": WarehouseResource.of(terminal.warehouse, publishes=False)}
+    resources = {"warehouse": WarehouseResource.of(home.warehouse, publishes=False)}
     with dg.DagsterInstance.ephemeral() as instance:
         [event] = dg.materialize([asset], instance=instance, resources=resources).asset_materializations_for_node(
             "report"

@@ -5,22 +5,18 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, cast
 
-from usage_assets.config.accounting import ExchangeRate, SeatPrice
-from usage_assets.core.schema import LookupRow, Row, declared, to_arrow
+from usage_assets.config.accounting import SeatPrice
+from usage_assets.core.schema import LookupRow, Row, declared
 from usage_assets.models.costs import VIEWS
-from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode
-from usage_assets.warehouse.lookups import record
-from usage_assets.warehouse.migrate import write_seed
-from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_report import figures
 from usage_assets_report.answers import answers, text_of
 from usage_assets_report.page import cells
 from usage_assets_report.period import Period
 from usage_assets_report_tests.one_figure import rows_of_figure
-from usage_assets_tests.models.days import Days, lines, models, raw, seen
-from usage_assets_tests.models.stated import stating
+from usage_assets_tests.models.days import Days, lines, models, provider_of, raw, seen
+from usage_assets_tests.models.stated import state
 from usage_assets_vendors.cursor.lookups import Members
 from usage_assets_vendors.cursor.usage import DailyUsage, UsageEvents
 from usage_assets_vendors.github_copilot.billing import BillingUsage
@@ -45,9 +41,8 @@ def moment(day: date) -> datetime:
 
 def look(days: Days, day: date, row: type[LookupRow], people: Mapping[str, Mapping[str, Any]], **same: Any) -> None:
     """Store a complete list as it was read on the morning of a day."""
-    connection = row.table.partition(".")[0]
-    rows = [row(connection=connection, id=id_, valid_from=moment(day), **same, **more) for id_, more in people.items()]
-    record(days.warehouse, Table(row), to_arrow(row, rows), connection, moment(day), {})
+    same |= {"connection": provider_of(row), "valid_from": moment(day)}
+    days.listed(row, [row(id=id_, **same, **more) for id_, more in people.items()], moment(day))
 
 
 def github(days: Days, people: Mapping[str, Mapping[str, Any]], day: date = LAST + timedelta(days=1)) -> None:
@@ -68,14 +63,6 @@ def used(days: Days, row: type[Row], people: Mapping[date, Collection[str]], fir
         raw(row, usage_date=day, **{of_person: each}, **more) for day, each_day in people.items() for each in each_day
     ]
     days.fetched(row, *rows, first=first, last=LAST)
-
-
-def price(days: Days, *seats: SeatPrice, rates: Collection[ExchangeRate] = ()) -> Days:
-    """State prices of seats, as a run stores them."""
-    days = stating(days, seats=seats, exchange_rates=[*rates])
-    with days.warehouse.transaction() as database:
-        write_seed(database, money_seed(days.accounting, datetime.now(UTC)))
-    return days
 
 
 def seat(connection: str, amount: str, **more: Any) -> SeatPrice:
@@ -122,7 +109,7 @@ def test_github_states_who_is_idle_and_its_bill_what_that_costs(days: Days) -> N
     prices = {"Copilot Business": Decimal(19), "copilot_enterprise": Decimal("39.50")}
     bill = [raw(BillingUsage, usage_date=ago(2), sku=sku, price_per_unit=usd) for sku, usd in prices.items()]
     days.fetched(BillingUsage, *bill, first=ago(2))
-    found = seats(price(days, seat("github_copilot", "25")))
+    found = seats(state(days, seats=[seat("github_copilot", "25")]))
     names = f"connection plan seats {' '.join(STATES)} price_a_month usd_idle_a_month why_unknown"
     assert sorted(seen(found.values(), names)) == lines(f"""
         github_copilot  -           1  0  1  0  0  25    25    -
@@ -203,7 +190,7 @@ def claude(days: Days, assigned: Mapping[date, int], people: Mapping[date, Colle
 def test_claude_counts_seats_and_people_and_an_entry_states_the_price(days: Days) -> None:
     assigned = {ago(n): 12 if n < 5 else 10 for n in range(30)}
     claude(days, assigned, {ago(2): ["a", "b", "c"], ago(20): ["c", "d"]}, ago(29))
-    days = price(days, seat("anthropic_analytics", "60.25", included=Decimal(5)))
+    days = state(days, seats=[seat("anthropic_analytics", "60.25", included=Decimal(5))])
     row = seats(days)["anthropic_analytics"]
     assert counts(row) == (12, 4, 6, 0, 2), "two of the twelve may be new"
     assert row["why_unknown"] == "assigned less than 30 days ago"
@@ -225,11 +212,11 @@ def test_notional_use_is_compared_with_the_price_of_the_same_days(days: Days) ->
     first = date(2026, 11, 5)
     members(days, "ann@example.com", "ben@example.com", "cleo@example.com", day=first)
     events = {ago(1): {"ann@example.com": "4100.5", "ben@example.com": "30"}, ago(2): {"ann@example.com": "0.25"}}
-    days = price(
-        days,
+    prices = [
         seat("cursor", "40", included=Decimal(20), valid_until=date(2026, 11, 15)),
         seat("cursor", "32.70", included=Decimal(20), valid_from=date(2026, 11, 16)),
-    )
+    ]
+    days = state(days, seats=prices)
     cursor_costs(days, events, first)
     part = cents(Decimal(40) * 11 / 30) + cents(Decimal("32.70") * 9 / 30)
     names = ("usd_notional", "usd_seat", "usd_difference", "price_a_month", "included_a_month", "why_unknown")
@@ -239,7 +226,7 @@ def test_notional_use_is_compared_with_the_price_of_the_same_days(days: Days) ->
     }
     assert {(row["days"], row["days_in_period"]) for row in break_even(days).values()} == {(20, 24)}
     october = Period.of_days(date(2026, 10, 1), date(2026, 10, 31))
-    days = price(days, seat("cursor", "19.99"))
+    days = state(days, seats=[seat("cursor", "19.99")])
     cursor_costs(days, {october.first: {"ann@example.com": "1"}}, october.first)
     row = break_even(days, october)["ann@example.com"]
     assert (row["usd_seat"], row["days"]) == (Decimal("19.99"), 31), "a whole month has the whole price"
@@ -248,14 +235,14 @@ def test_notional_use_is_compared_with_the_price_of_the_same_days(days: Days) ->
 def test_what_cannot_be_compared_says_why(days: Days) -> None:
     cursor_costs(days, {ago(3): {"ann@example.com": "100"}}, ago(3))
     assert break_even(days)["ann@example.com"]["why_unknown"] == "no price is known"
-    later = price(days, seat("cursor", "20", valid_from=LAST))
+    later = state(days, seats=[seat("cursor", "20", valid_from=LAST)])
     assert break_even(later)["ann@example.com"]["why_unknown"] == "no price is known on 3 days"
-    euros = price(days, seat("cursor", "20", currency="EUR"))
+    euros = state(days, seats=[seat("cursor", "20", currency="EUR")])
     row = break_even(euros)["ann@example.com"]
     assert (row["usd_notional"], row["usd_seat"], row["usd_difference"]) == (1, None, None)
     assert row["why_unknown"] == "no exchange rate is configured for EUR"
     github(days, {"ann": {}})
-    price(days, seat("anthropic", "100"))
+    state(days, seats=[seat("anthropic", "100")])
     code = {"customer_type": "subscription", "model_breakdown": models(("claude-opus-5", "500", "EUR"))}
     days.spent(ClaudeCode, raw(ClaudeCode, usage_date=LAST, **code), first=LAST)
     found = break_even(days)

@@ -1,23 +1,21 @@
 """What was spent on a day beside what was made with it: the same days and scope, unknown is never 0, bases apart."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pytest
 
 from usage_assets.config.accounting import MetricRow, Owner
-from usage_assets.core.schema import Row, to_arrow
+from usage_assets.core.schema import Row
 from usage_assets.models.costs import COSTS
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageModerations, UsageVectorStores
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.migrate import write_seed
-from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Seed
 from usage_assets_report.period import Period
+from usage_assets_report_tests.computed import store_insights
 from usage_assets_report_tests.one_figure import rows_of_figure
 from usage_assets_tests.models.days import DAY, Days, days_from, emptied, raws
 from usage_assets_tests.models.stated import stating
@@ -64,12 +62,11 @@ def made(
 # What providers count: a connection for each test
 
 
-EACH_DAY = "usage_date\n0\n1\n2"
 COMPLETIONS = """
-    usage_date  num_model_requests  user_id
-    0           2000                u
-    1           2000                u
-    2           2000                u
+    usage_date  num_model_requests  user_id  input_tokens
+    0           2000                u        10
+    1           2000                u        10
+    2           2000                u        10
 """
 """Use of a model, and what is added to that of a connection."""
 ROUTER = """
@@ -103,16 +100,9 @@ def store_what_providers_count(days: Days) -> None:
     store(days, "unknown", BillingUsage, "usage_date  net_amount\n0  10\n1  10\n2  10")
     store(days, "plan", UsageEvents, "charge  events  charged_cents\nbilled  2  700\nincluded  3  100\nown_key  50  0")
     store(days, "plan", DailyUsage, "user_id  is_active  accepted_lines_added\na  yes  0\nb  yes  1\nidle  no  0")
-    for name, more in (
-        ("requests", ""),
-        ("one unknown", "0  -  v"),
-        ("nothing known", "0  -  -"),
-    ):
+    for name, unknown in (("requests", ""), ("one unknown", "0  -  v  10"), ("nothing known", "0  -  -  -")):
         store(days, name, Costs, "usage_date  amount_value\n0  3\n1  5\n2  7")
-        head, *rows = COMPLETIONS.strip().splitlines()
-        text = "\n".join(f"{line}  {'input_tokens' if line is head else '10'}" for line in (head, *rows))
-        unknown = {"": "", "0  -  v": "\n0  -  v  10", "0  -  -": "\n0  -  -  -"}[more]
-        store(days, name, UsageCompletions, text + unknown)
+        store(days, name, UsageCompletions, COMPLETIONS + unknown)
         store(days, name, UsageVectorStores, "usage_bytes\n1", last=DAY)  # counts no requests
         store(days, name, UsageModerations, last=DAY)  # switched off since: the other days do not need it
         for day in (DAY, THIRD):
@@ -191,9 +181,7 @@ def state(days: Days, text: str) -> None:
         MetricRow(DAY + timedelta(days=int(day)), kind, "" if kind == "all" else name, "merged", Decimal(value))
         for day, kind, name, value in (line.split() for line in text.strip().splitlines())
     ]
-    with days.warehouse.transaction() as database:
-        seed = Seed("insights", {Table(MetricRow): to_arrow(MetricRow, rows)}, datetime(2026, 11, 9, tzinfo=UTC))
-        write_seed(database, seed)
+    store_insights(days.warehouse, {MetricRow: rows})
 
 
 def billed_by_openai(days: Days, text: str) -> Days:

@@ -1,7 +1,7 @@
 """The same tokens on another model, at dated list prices: exact, and of the same days on both sides."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,19 +11,16 @@ import pytest
 from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
 
 from usage_assets.config.accounting import ListPriceRow, WhatIfRow
-from usage_assets.core.schema import SeedRow, to_arrow
 from usage_assets.models.prices import ListPrices
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions, UsageEmbeddings, UsageImages
-from usage_assets.warehouse.migrate import write_seed
-from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Seed
 from usage_assets_finance.focus.charges import Charges
 from usage_assets_report.entries import WhatIf
 from usage_assets_report.insights.list_prices import prices_from
 from usage_assets_report.period import Period
+from usage_assets_report_tests.computed import store_insights
 from usage_assets_report_tests.one_figure import rows_of_figure
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, raw, raws, seen
@@ -195,11 +192,7 @@ Found = dict[tuple[str, str], dict[str, Any]]
 
 def what_if(days: Days, prices: Sequence[ListPriceRow], *stated: WhatIf, period: Period = USED) -> Found:
     """State prices, and compare the days of a period."""
-    what_ifs = [entry.row for entry in stated]
-    stored: dict[type[SeedRow], Sequence[SeedRow]] = {ListPriceRow: prices, WhatIfRow: what_ifs}
-    tables = {Table(row): to_arrow(row, each) for row, each in stored.items()}
-    with days.warehouse.transaction() as database:
-        write_seed(database, Seed("insights", tables, datetime(2026, 11, 9, tzinfo=UTC)))
+    store_insights(days.warehouse, {ListPriceRow: prices, WhatIfRow: [entry.row for entry in stated]})
     return {(row["model"], row["instead"]): row for row in rows_of_figure(days.warehouse, "what_if", period)}
 
 

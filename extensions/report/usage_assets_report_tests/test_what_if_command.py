@@ -14,9 +14,9 @@ from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
 from usage_assets_report_tests.conftest import make_all_views
-from usage_assets_tests.fixtures import NOW, TODAY, NewWarehouse, Sandbox
-from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.terminal import Terminal
+from usage_assets_tests.fixtures import NOW, TODAY, NewWarehouse
+from usage_assets_tests.models.days import Days, cases, raw
+from usage_assets_tests.terminal import Terminal, refusal
 
 YESTERDAY = TODAY - timedelta(days=1)
 OPUS = ("--provider", "anthropic", "--model", "claude-opus-5")
@@ -29,32 +29,22 @@ def company(tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewW
     days = Days(warehouse_with_views(tmp_path_factory.mktemp("company")))
     counted = {"cache_creation_5m_input_tokens": 0, "cache_creation_1h_input_tokens": 0, "output_tokens": 0}
     used = {"uncached_input_tokens": 600_000, "cache_read_input_tokens": 400_000, **counted}
-    message = raw(UsageMessages, usage_date=YESTERDAY, model="claude-opus-5", **used)
-    unlisted = raw(UsageMessages, usage_date=YESTERDAY, model="own-model", **used)
-    days.fetched(UsageMessages, message, unlisted, first=YESTERDAY)
-    bills = [
-        raw(CostReport, usage_date=YESTERDAY, model=model, amount_cents=Decimal(cents))
-        for model, cents in (("claude-opus-5", 700), ("own-model", 300))
-    ]
-    days.fetched(CostReport, *bills, first=YESTERDAY)
-    days.derive("anthropic_cost_report", first=YESTERDAY)
+    cents = {"claude-opus-5": 700, "own-model": 300}
+    of = {"usage_date": YESTERDAY}
+    days.fetched(UsageMessages, *(raw(UsageMessages, model=each, **of, **used) for each in cents), first=YESTERDAY)
+    bills = [raw(CostReport, model=model, amount_cents=usd, **of) for model, usd in cents.items()]
+    days.spent(CostReport, *bills, first=YESTERDAY)
     make_all_views(days.warehouse)
     publish(days.warehouse)
     return days.warehouse
 
 
 @pytest.fixture
-def terminal(
-    sandbox: Sandbox,
-    company: Warehouse,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Terminal:
+def terminal(terminal: Terminal, company: Warehouse) -> Terminal:
     """A person of that company."""
     for file in (Path(company.database), company.published):
-        shutil.copy(file, tmp_path)
-    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+        shutil.copy(file, terminal.folder)
+    return terminal
 
 
 def test_a_change_of_the_cache_rate_is_exact_and_apart_from_the_discount(terminal: Terminal) -> None:
@@ -85,23 +75,20 @@ def test_each_number_has_its_sentence(terminal: Terminal) -> None:
     assert terminal.type("what-if").lines[2] == "anthropic claude-opus-5 -> no cheaper model in use"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (["--model", "claude-opus-5"], "--provider is missing: name the provider and the model whose tokens are "),
-        ([*OPUS, "--cached-share", "2"], "--cached-share: Input should be less than or equal to 1"),
-        (["--provider", "openai", "--model", "x", "--to", "y"], "openai x: nothing is billed for it"),
-        (["--provider", "anthropic", "--model", "own-model", "--tier", "batch"], "anthropic own-model: no list price"),
-    ],
-)
-def test_bad_options_are_one_line(terminal: Terminal, arguments: list[str], complaint: str) -> None:
-    said = terminal.type("what-if", *arguments)
-    assert said.code == 2
-    [line] = said.complaints
-    assert line.startswith(f"usage-assets: {complaint}")
+BAD_OPTIONS = cases(f"""
+    --model claude-opus-5 -> --provider is missing: name the provider and the model whose tokens are
+    {" ".join(OPUS)} --cached-share 2 -> --cached-share: Input should be less than or equal to 1
+    --provider openai --model x --to y -> openai x: nothing is billed for it
+    --provider anthropic --model own-model --tier batch -> anthropic own-model: no list price
+""")
+
+
+@pytest.mark.parametrize(("options", "complaint"), BAD_OPTIONS)
+def test_bad_options_are_one_line(terminal: Terminal, options: str, complaint: str) -> None:
+    assert refusal(terminal.type("what-if", *options.split())).startswith(complaint)
 
 
 def test_without_list_prices_it_says_what_to_install(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usage_assets.models.prices.find_spec", lambda _: None)
-    said = terminal.type("what-if")
-    assert (said.code, said.err) == (2, "usage-assets: list prices are missing: pip install 'usage-assets[prices]'\n")
+    said = refusal(terminal.type("what-if"))
+    assert said == "list prices are missing: pip install 'usage-assets[prices]'"

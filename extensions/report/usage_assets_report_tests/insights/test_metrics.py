@@ -12,6 +12,7 @@ import pytest
 from usage_assets.config.accounting import MetricRow
 from usage_assets_report.entries import Metric
 from usage_assets_report.insights.metrics import MetricsError, metric_rows
+from usage_assets_tests.models.days import cases
 
 HEAD = "date,scope,metric,value\n"
 DAY = date(2026, 11, 1)
@@ -104,23 +105,23 @@ def test_a_query_reads_its_database(database: Path) -> None:
     ]
 
 
-FORBIDDEN = {
-    "create table more as select 1 as x": "read-only",
-    "delete from merged": "read-only",
-    "copy merged to 'out.csv'": "disabled",
-    "from read_csv('/etc/passwd')": "disabled",
-    "attach 'other.duckdb'": "disabled",
-    "set enable_external_access = true": "locked",
-    "select now()::date as date, 'x' as metric, 1e20 as value": "row 1, value: '1e+20': write a number",
-    "select timestamp '2026-11-01 00:00' as date, 'x' as metric, 1 as value": "row 1, date: '2026-11-01 00:00:00'",
-    "select date, pulls from merged": "columns are date and 1 others: name them date, scope, metric, value",
-    "select * from nothing": "Table with name nothing does not exist",
-}
+FORBIDDEN = cases("""
+    create table more as select 1 as x -> read-only
+    delete from merged -> read-only
+    copy merged to 'out.csv' -> disabled
+    from read_csv('/etc/passwd') -> disabled
+    attach 'other.duckdb' -> disabled
+    set enable_external_access = true -> locked
+    select now()::date as date, 'x' as metric, 1e20 as value -> row 1, value: '1e+20': write a number
+    select timestamp '2026-11-01 00:00' as date, 'x' as metric, 1 as value -> row 1, date: '2026-11-01 00:00:00'
+    select date, pulls from merged -> columns are date and 1 others: name them date, scope, metric, value
+    select * from nothing -> Table with name nothing does not exist
+""")
 """A query, and what is said of it."""
 
 
 def test_a_query_reads_nothing_else_and_writes_nothing(database: Path) -> None:
-    for sql, complaint in FORBIDDEN.items():
+    for sql, complaint in FORBIDDEN:
         with pytest.raises(MetricsError, match=re.escape(complaint)):
             metric_rows([Metric(database=database, sql=sql)])
         with duckdb.connect(str(database), read_only=True) as connection:
