@@ -1,10 +1,14 @@
 """What connections files and lookups state, for tests of what is computed with it."""
 
+import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from usage_assets.config.accounting import (
     Accounting,
@@ -19,7 +23,7 @@ from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets_tests.fixtures import execute
-from usage_assets_tests.models.days import DAY, Days
+from usage_assets_tests.models.days import DAY, Days, lines
 
 
 def listed(days: Days, table: str, **values: Any) -> None:
@@ -31,6 +35,23 @@ def listed(days: Days, table: str, **values: Any) -> None:
         f"values ({', '.join(f'${name}' for name in values)}, now())",
         values,
     )
+
+
+Stated = TypeVar("Stated", bound=BaseModel)
+
+
+def entries(kind: type[Stated], text: str) -> list[Stated]:
+    """Entries of a connections file from a table whose first line names the fields: ``.`` is not stated."""
+
+    def value(cell: str) -> Any:
+        """A number or a day, as TOML has them, or else a text."""
+        with suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f"value = {cell}", parse_float=Decimal)["value"]
+        return cell
+
+    head, *rows = lines(text)
+    stated = ([(name, value(cell)) for name, cell in zip(head, cells, strict=True) if cell != "."] for cells in rows)
+    return [kind.model_validate(dict(each)) for each in stated]
 
 
 FOUR_CENTS = CreditRate(workspace="ws", usd_per_credit=Decimal("0.04"), valid_from=DAY, source="contract 7")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from usage_assets.config.accounting import Accounting, Budget, Invoice, ListPriceRow, NoteRow, Owner
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, Window
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
@@ -37,7 +37,7 @@ from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connecti
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.conftest import days, new_days, warehouse
 from usage_assets_tests.models.days import Days, raw
-from usage_assets_tests.models.stated import stating
+from usage_assets_tests.models.stated import entries, stating
 from usage_assets_tests.warehouse.conftest import lake
 
 __all__ = ["days", "ephemeral_instances_keep_their_connection", "lake", "new_days", "warehouse"]
@@ -66,10 +66,7 @@ def company(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPat
 
 def watch(days: Days) -> None:
     """Store forecasts, anomalies and budgets, as a run does."""
-    budgets = [
-        Budget(name="research", project="p2", amount=Decimal(1000)),
-        Budget(name="company", amount=Decimal(6000)),
-    ]
+    budgets = entries(Budget, "name  project  amount\nresearch  p2  1000\ncompany  .  6000")
     merged = Path(days.warehouse.database).with_name("merged.csv")
     lines = [f"2026-11-{day:02},web,<b>merged</b>,3.5\n" for day in range(1, 13)]
     merged.write_text("".join(["date,scope,metric,value\n", *lines]))
@@ -96,26 +93,11 @@ def fill(days: Days) -> Days:
     invoice = Invoice(connection="openai", month="2026-10", total=Decimal("1.5"), id="INV-1")
     owners = [Owner(project="p1", team="web"), Owner(project="p2", team="research & <b>bold</b>")]
     days = stating(days, owners=owners, invoices=[invoice])
-    every = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
+    every = Window(FIRST, LAST).days
     days.fetched(Costs, *(cost for day in every for cost in costs_of(day, random)), first=FIRST, last=LAST)
-    days.fetched(
-        UsageCompletions,
-        *(
-            raw(
-                UsageCompletions,
-                usage_date=day,
-                model=model,
-                num_model_requests=3,
-                input_tokens=1000,
-                input_cached_tokens=250,
-                output_tokens=200,
-            )
-            for day in every
-            for model in MODELS[:2]
-        ),
-        first=FIRST,
-        last=LAST,
-    )
+    counted = {"num_model_requests": 3, "input_tokens": 1000, "input_cached_tokens": 250, "output_tokens": 200}
+    days.daily(UsageCompletions, FIRST, LAST, *({"model": model, **counted} for model in MODELS[:2]))
+    of_claude = {"model": "claude-opus-5", "token_type": "output_tokens", "cost_type": "tokens"}
     report = [
         raw(
             CostReport,
@@ -123,31 +105,21 @@ def fill(days: Days) -> Days:
             amount_cents=Decimal(random.randrange(10**6)) / 1000,
             workspace_id=place,
             description=f"Claude {place}",
-            model="claude-opus-5",
-            token_type="output_tokens",
-            cost_type="tokens",
+            **of_claude,
         )
         for day in every
         for place in (None, "w1")
     ]
     days.fetched(CostReport, *report, first=FIRST, last=LAST)
-    used = [
-        raw(
-            UsageMessages, usage_date=day, model="claude-opus-5", workspace_id="w1", api_key_id=f"k{n}", output_tokens=n
-        )
-        for day in every
-        for n in (1, 2)
-    ]
-    days.fetched(UsageMessages, *used, first=FIRST, last=LAST)
-    days.fetched(ClaudeCode, *(raw(ClaudeCode, usage_date=day) for day in every), first=FIRST, last=LAST)
-    codex = [
-        raw(CodexUsage, usage_date=day, credits=Decimal("12.5"), text_total_tokens=9, text_output_tokens=2)
-        for day in every
-    ]
-    days.fetched(CodexUsage, *codex, first=FIRST, last=LAST)
-    for file in ("openai_costs", "anthropic_cost_report", "chatgpt_codex_usage", "anthropic_claude_code"):
-        days.derive(file, first=FIRST, last=LAST)
-    for file in ("openai_allocated_costs", "anthropic_allocated_costs"):
+    used = {"model": "claude-opus-5", "workspace_id": "w1"}
+    of_keys = ({"api_key_id": f"k{n}", "output_tokens": n, **used} for n in (1, 2))
+    days.daily(UsageMessages, FIRST, LAST, *of_keys)
+    days.daily(ClaudeCode, FIRST, LAST)
+    days.daily(CodexUsage, FIRST, LAST, {"credits": "12.5", "text_total_tokens": 9, "text_output_tokens": 2})
+    for file in (
+        *("openai_costs", "anthropic_cost_report", "chatgpt_codex_usage", "anthropic_claude_code"),
+        *("openai_allocated_costs", "anthropic_allocated_costs"),
+    ):
         days.derive(file, first=FIRST, last=LAST)
     return days
 

@@ -8,7 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 from usage_assets.config.accounting import Owner
+from usage_assets.core.days import Window
 from usage_assets.core.schema import Row
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
@@ -140,11 +141,6 @@ def connection(name: str, random: Random, days: Sequence[date]) -> Connection:
     )
 
 
-def days_between(first: date, last: date) -> Sequence[date]:
-    """The days of a span."""
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
 def spans_of(period: Period) -> tuple[tuple[date, date], tuple[date, date]]:
     """The days that are compared with one another, from first to last."""
     return (period.before_first, period.before_same), (period.first, period.last)
@@ -152,7 +148,7 @@ def spans_of(period: Period) -> tuple[tuple[date, date], tuple[date, date]]:
 
 def days_of(period: Period) -> Sequence[date]:
     """The days of both periods."""
-    return [day for span in spans_of(period) for day in days_between(*span)]
+    return [day for span in spans_of(period) for day in Window(*span).days]
 
 
 def rows_of(connections: Sequence[Connection], period: Period) -> Mapping[str, Sequence[tuple[object, ...]]]:
@@ -224,7 +220,7 @@ def test_the_same_use_every_day_differs_only_by_what_is_not_known(subtests: pyte
 def loses_a_side(each: Connection, period: Period) -> bool:
     """Whether a day is known and its counterpart is not."""
     lost = each.lost | each.unvalued
-    pairs = zip(*(days_between(*span) for span in spans_of(period)), strict=False)
+    pairs = zip(*(Window(*span).days for span in spans_of(period)), strict=False)
     return any((before in lost) != (now in lost) for before, now in pairs)
 
 
@@ -263,7 +259,7 @@ def test_a_credit_and_a_day_without_a_quantity_spoil_no_split() -> None:
 
 
 OCTOBER = Period.of_month(date(2026, 10, 31), date(2026, 10, 31))
-BOTH_MONTHS = days_between(date(2026, 9, 1), date(2026, 10, 31))
+BOTH_MONTHS = Window(date(2026, 9, 1), date(2026, 10, 31)).days
 CREDIT = {"billed_cost": -1, "charge_category": "Credit", "pricing_unit": None}
 BILLS: Mapping[str, Callable[[date], Sequence[Mapping[str, Any]]]] = {
     "the same": lambda _: [{}],

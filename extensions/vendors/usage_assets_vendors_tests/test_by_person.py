@@ -20,8 +20,8 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse
-from usage_assets_tests.models.days import TOKENS, USE, Days, days_from, models, raw
-from usage_assets_tests.models.stated import KEY, known, listed, state, stating
+from usage_assets_tests.models.days import TOKENS, USE, Days, days_from, lines, models, raw, raws, seen
+from usage_assets_tests.models.stated import KEY, entries, known, listed, state, stating
 from usage_assets_vendors.cursor.usage import DailyUsage, UsageEvents
 from usage_assets_vendors.github_copilot.metrics import Users1Day
 
@@ -134,31 +134,26 @@ def test_equal_ids_of_two_proxies_and_of_a_login_are_several_persons(days: Days)
 def test_keys_and_service_accounts_are_apart(anns: Days) -> None:
     """Also if an entry names a service account's id, or two connections have a key of the same name."""
     days = state(anns, **known(Person(name="Ann", ids=["user-ann", "svc"]), openai_eu="ids"))
-    days.spent(
-        Costs,
-        raw(Costs, user_id="user-ann", amount_value=1),
-        raw(Costs, user_id="svc", amount_value=2),
-        raw(Costs, api_key_id="k", amount_value=4),
-        raw(Costs, amount_value=8),
-    )
+    bill = "user_id  api_key_id  amount_value\nuser-ann  -  1\nsvc  -  2\n-  k  4\n-  -  8"
+    days.spent(Costs, *raws(Costs, bill))
     days.spent(Costs, raw(Costs, connection="openai_eu", api_key_id="k"), connection="openai_eu")
     listed(days, "openai.service_accounts", id="svc", name="Nightly")
-    assert {row[1:] for row in by_person(days) if row[0] == "billed"} == {
-        ("person", "openai:user-ann", "user-ann", 1),
-        ("person", "ann@example.com", "ann@example.com", 1),
-        ("service_account", "openai:svc", "Nightly", 2),
-        ("api_key", "openai:k", "k", 4),
-        ("api_key", "openai_eu:k", "k", 1),
-        ("unknown", None, "unknown", 8),
-    }
+    assert sorted(seen(row[1:] for row in by_person(days) if row[0] == "billed")) == lines("""
+        api_key          openai:k         k                4
+        api_key          openai_eu:k      k                1
+        person           ann@example.com  ann@example.com  1
+        person           openai:user-ann  user-ann         1
+        service_account  openai:svc       Nightly          2
+        unknown          -                unknown          8
+    """)
     assert identities(days)["openai", "svc"] == ("service_account", "openai:svc", "service account")
 
 
 def test_an_entry_changes_no_owner(anns: Days) -> None:
-    owners = [Owner(user="user-ann", team="web"), Owner(user="ann@example.com", team="apps", connection="cursor")]
+    owners = entries(Owner, "user  team  connection\nuser-ann  web  .\nann@example.com  apps  cursor")
     teams = []
-    for entries in ([], [ANN]):
-        days = state(anns, owners=owners, **known(*entries))
+    for entered in ([], [ANN]):
+        days = state(anns, owners=owners, **known(*entered))
         query = "select provider, team, sum(native_amount) from costs.by_team group by all order by all"
         teams.append(days.read(query))
     assert teams[0] == teams[1]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from usage_assets.config.accounting import Budget
 from usage_assets.core.schema import LookupRow
@@ -13,21 +12,20 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.models.days import Days, lines, listed_in, seen
-from usage_assets_tests.models.stated import state
+from usage_assets_tests.models.stated import entries, state
 from usage_assets_vendors.cursor.lookups import Spend
 from usage_assets_vendors.github_copilot.lookups import Budgets as CopilotBudgets
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-BUDGETS = (
-    Budget(name="project", project="p1", amount=Decimal("1200.505")),
-    Budget(name="quarter", project="p2", amount=Decimal(9), period="quarter"),
-    Budget(name="organization", connection="openai", amount=Decimal(6000)),
-    Budget(name="credits", workspace="w1", credits=Decimal(7)),
-)
-
-
+BUDGETS = """
+    name          project  connection  workspace  amount    credits  period
+    project       p1       .           .          1200.505  .        .
+    quarter       p2       .           .          9         .        quarter
+    organization  .        openai      .          6000      .        .
+    credits       .        .           w1         .         7        .
+"""
 LIMITS: Mapping[tuple[type[LookupRow], str], str] = {
     (OpenaiLimits, "openai"): """
         id            project_id  threshold_amount  interval  enforcement_status
@@ -86,7 +84,7 @@ BESIDE = """
 
 
 def test_a_limit_stands_beside_the_budget_of_its_scope_and_either_may_be_missing(days: Days) -> None:
-    state(days, budgets=BUDGETS)
+    state(days, budgets=entries(Budget, BUDGETS))
     for (row, connection), limits in LIMITS.items():
         currency = {} if row in (CopilotBudgets, Spend) else {"currency": "USD"}
         listed = listed_in(row, limits, connection=connection, valid_from=SINCE, **currency)

@@ -2,23 +2,20 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from usage_assets.config.address import address_of
-from usage_assets.core.schema import to_arrow
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.models.costs import VIEWS
 from usage_assets.providers.anthropic.lookups import ApiKeys
 from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.openai.lookups import OpenaiUsers
-from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.readable import ReadableFile
-from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.views import in_order
 from usage_assets_assistant.mcp import store
 from usage_assets_assistant.mcp.sight import Sight
@@ -26,7 +23,7 @@ from usage_assets_assistant.mcp.store import Opened, Store
 from usage_assets_report_tests.conftest import FIRST, LAST, fill, make_all_views, watch
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.fixtures import NewWarehouse
-from usage_assets_tests.models.days import Days, models, raw
+from usage_assets_tests.models.days import Days, models
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
@@ -59,18 +56,13 @@ def make_tables_of_views(file: Path) -> None:
 
 def add_people(days: Days) -> None:
     """Name a user of OpenAI, have two people use Claude Code, and call a key after one of them."""
-    every = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
-    rows = [
-        raw(ClaudeCode, usage_date=day, actor_email=each, model_breakdown=models(("claude-opus-5", "30")))
-        for day in every
-        for each in (ADDRESS, OTHER)
-    ]
-    days.fetched(ClaudeCode, *rows, first=FIRST, last=LAST)
+    models_of = {"model_breakdown": models(("claude-opus-5", "30"))}
+    days.daily(ClaudeCode, FIRST, LAST, *({"actor_email": each, **models_of} for each in (ADDRESS, OTHER)))
     days.derive("anthropic_claude_code", first=FIRST, last=LAST)
     user = OpenaiUsers(connection="openai", id=ID, valid_from=MOMENT, name=NAME, email=ADDRESS)
-    record(days.warehouse, Table(OpenaiUsers), to_arrow(OpenaiUsers, [user]), "openai", MOMENT, {})
+    days.listed(OpenaiUsers, [user], MOMENT)
     key = ApiKeys(connection="anthropic", id="k1", valid_from=MOMENT, name=KEY)
-    record(days.warehouse, Table(ApiKeys), to_arrow(ApiKeys, [key]), "anthropic", MOMENT, {})
+    days.listed(ApiKeys, [key], MOMENT)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,19 +4,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from random import Random
 
 import duckdb
 
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, Window
 from usage_assets.models.insights import AnomalyRow
 from usage_assets_report.insights.anomalies import closed_anomalies, find_anomalies
 from usage_assets_report.insights.series import MEASURES, Days, Key, Measure, Scope, keep
+from usage_assets_tests.models.days import lines
 
 FIRST, NEWEST = date(2026, 9, 1), date(2026, 11, 12)
-EVERY = tuple(FIRST + timedelta(days=n) for n in range((NEWEST - FIRST).days + 1))
+EVERY = tuple(Window(FIRST, NEWEST).days)
 RHYTHM = (100, 104, 98, 101, 97, 20, 15)
 """Percent of a usual day, from Monday to Sunday."""
 TABLES = """
@@ -74,15 +75,15 @@ class User:
 TEAMS = {"web": "shop", "app": "shop", "research": "labs", "lab": "labs", "ops": "ops"}
 USERS = tuple(
     User(connection, project, person, f"key of {person}", model, Decimal(usd))
-    for connection, project, person, model, usd in (
-        ("openai", "web", "ada", "gpt", 100),
-        ("openai", "web", "bob", "gpt", 80),
-        ("openai", "app", "cleo", "gpt", 60),
-        ("openai", "research", "dan", "mini", 90),
-        ("openai", "ops", "eve", "gpt", 120),
-        ("anthropic", "lab", "fay", "opus", 150),
-        ("anthropic", "ops", "gus", "opus", 130),
-    )
+    for connection, project, person, model, usd in lines("""
+    openai     web       ada   gpt   100
+    openai     web       bob   gpt   80
+    openai     app       cleo  gpt   60
+    openai     research  dan   mini  90
+    openai     ops       eve   gpt   120
+    anthropic  lab       fay   opus  150
+    anthropic  ops       gus   opus  130
+    """)
 )
 TOKENS, REQUESTS = 20_000, 20
 """Of each dollar."""

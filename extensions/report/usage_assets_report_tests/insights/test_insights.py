@@ -15,7 +15,7 @@ import time_machine
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.accounting import Accounting, Budget, Owner, Purchase
 from usage_assets.config.settings import Settings
-from usage_assets.core.days import DAY
+from usage_assets.core.days import DAY, Window
 from usage_assets.core.schema import to_arrow
 from usage_assets.models.comparisons import comparisons_of
 from usage_assets.models.connection_graph import graph_of
@@ -42,6 +42,7 @@ from usage_assets_report.period import Period
 from usage_assets_tests.connections import connection
 from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.stated import entries
 
 FIRST, NEWEST = date(2026, 9, 1), date(2026, 11, 12)
 TODAY = NEWEST + DAY
@@ -79,7 +80,7 @@ def store(
     days: Days, dollars: Mapping[date, Decimal] | None = None, used: Mapping[date, Mapping[str, int]] | None = None
 ) -> None:
     """Store the weeks, with other costs of the first project, or other counters, on some days."""
-    every = [FIRST + timedelta(days=n) for n in range((NEWEST - FIRST).days + 1)]
+    every = Window(FIRST, NEWEST).days
     costs = [
         raw(Costs, usage_date=day, project_id=project, line_item=f"{model}, input", amount_value=amount)
         for day in every
@@ -102,11 +103,9 @@ def store(
         for day in every
     ]
     days.fetched(UsageCompletions, *counted, first=FIRST, last=NEWEST)
-    codex = [raw(CodexUsage, usage_date=day, credits=Decimal("12.5")) for day in every]
-    days.fetched(CodexUsage, *codex, first=FIRST, last=NEWEST)
-    days.derive("openai_costs", first=FIRST, last=NEWEST)
-    days.derive("chatgpt_codex_usage", first=FIRST, last=NEWEST)
-    days.derive("openai_allocated_costs", first=FIRST, last=NEWEST)
+    days.daily(CodexUsage, FIRST, NEWEST, {"credits": "12.5"})
+    for file in ("openai_costs", "chatgpt_codex_usage", "openai_allocated_costs"):
+        days.derive(file, first=FIRST, last=NEWEST)
     with days.warehouse.transaction() as database:
         make_views(database, VIEWS)
 
@@ -121,42 +120,36 @@ def rows(insights: Insights, row: type) -> Sequence[Any]:
     return insights.rows[row]
 
 
-PACK = Purchase(
-    connection="chatgpt",
-    kind="credits",
-    quantity=Decimal(1000),
-    amount=Decimal(40),
-    id="po-9",
-    valid_from=date(2026, 10, 1),
-    valid_until=date(2026, 12, 31),
+PACKS = entries(
+    Purchase,
+    """
+    connection  kind     quantity  amount  id       valid_from  valid_until
+    chatgpt     credits  1000      40      po-9     2026-10-01  2026-12-31
+    chatgpt     credits  1000      40      endless  2026-10-01  .
+    chatgpt     credits  100       40      web      2026-11-01  2026-11-30
+    """,
 )
-OF_NOVEMBER = PACK.model_copy(
-    update={
-        "id": "web",
-        "quantity": Decimal(100),
-        "valid_from": date(2026, 11, 1),
-        "valid_until": date(2026, 11, 30),
-    }
+GUARDRAILS = entries(
+    Guardrail,
+    """
+    name             measure   above  rises_by  at_least  model
+    many tokens      tokens    24     .         .         .
+    many dollars     usd       117    .         .         .
+    many requests    requests  1      .         .         .
+    tokens of gpt-4  tokens    24     .         .         gpt-4
+    tokens rise      tokens    .      3         1000      .
+    """,
 )
-GUARDRAILS = [
-    Guardrail(name="many tokens", measure="tokens", above=Decimal(24)),
-    Guardrail(name="many dollars", measure="usd", above=Decimal(117)),
-    Guardrail(name="many requests", measure="requests", above=Decimal(1)),
-    Guardrail(name="tokens of gpt-4", measure="tokens", above=Decimal(24), model="gpt-4"),
-    Guardrail(name="tokens rise", measure="tokens", rises_by=Decimal(3), at_least=Decimal(1000)),
-]
+BUDGETS = """
+    name            amount  valid_from  valid_until
+    changed         500     .           2026-11-05
+    changed         5000    2026-11-06  .
+    ended           500     .           2026-11-05
+    ended long ago  500     .           2026-09-05
+"""
 STATED = Accounting(
-    budgets=[
-        Budget(name="changed", amount=Decimal(500), valid_until=date(2026, 11, 5)),
-        Budget(name="changed", amount=Decimal(5000), valid_from=date(2026, 11, 6)),
-        Budget(name="ended", amount=Decimal(500), valid_until=date(2026, 11, 5)),
-        Budget(name="ended long ago", amount=Decimal(500), valid_until=date(2026, 9, 5)),
-    ],
-    purchases=[
-        PACK,
-        PACK.model_copy(update={"id": "endless", "valid_until": None}),
-        OF_NOVEMBER,
-    ],
+    budgets=entries(Budget, BUDGETS),
+    purchases=PACKS,
     added={"guardrail": GUARDRAILS},
 )
 """What is asked of the weeks as they are."""
@@ -221,7 +214,7 @@ def test_a_guardrail_is_crossed_on_the_days_that_are_above_it(unchanged: Insight
     of_tokens = {day.day for day in those.pop("many tokens")}
     assert of_tokens
     assert of_tokens <= {*range(20, 32)}
-    days_above = [d for d in (FIRST + DAY * n for n in range(73)) if office(d) + Decimal("10.5") > 117]
+    days_above = [d for d in Window(FIRST, NEWEST).days if office(d) + Decimal("10.5") > 117]
     assert those == {
         "many dollars": [day for day in days_above if day >= NEWEST - timedelta(days=60)],
         "many requests": [],
@@ -266,7 +259,7 @@ def test_a_spike_is_one_incident_that_a_restatement_closes_and_the_next_one_open
 
 def test_a_shift_lasts_until_its_level_ends_however_long_ago_it_began(days: Days) -> None:
     def said(first: date, last: date) -> Sequence[str]:
-        store(days, {day: 3 * office(day) for day in (first + DAY * n for n in range((last - first).days + 1))})
+        store(days, {day: 3 * office(day) for day in Window(first, last).days})
         keep(days, found(days))
         with days.warehouse.get_connection() as database:
             lines = answers(read_report(database, Period.of_month(NEWEST.replace(day=1), NEWEST)))[3].lines
@@ -295,7 +288,7 @@ def incident(insights: Insights) -> AnomalyRow:
 
 
 def test_tokens_and_requests_are_watched_and_a_day_whose_counters_are_not_stored_is_not_zero(days: Days) -> None:
-    every = [FIRST + DAY * n for n in range(73)]
+    every = Window(FIRST, NEWEST).days
     used = {day: {"input_tokens": 2_000_000 + n, "num_model_requests": 400} for n, day in enumerate(every)}
     store(days, used=used | {ODD_DAY: {"input_tokens": 9_000_000, "num_model_requests": 4000}})
     missing = "where usage_date = date '2026-11-04' and"

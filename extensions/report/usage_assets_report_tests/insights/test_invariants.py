@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 import time_machine
 
 from usage_assets.config.accounting import Accounting, ExchangeRate, Owner
+from usage_assets.core.days import DAY, Window
 from usage_assets.core.schema import Row, TableRow, to_arrow
 from usage_assets.models.costs import VIEWS
 from usage_assets.models.insights import BudgetStatusRow, ForecastRow, ForecastTotalRow
@@ -28,7 +29,6 @@ from usage_assets_tests.models.days import Days, raw
 
 FIRST, NEWEST, LAST = date(2026, 10, 1), date(2026, 11, 12), date(2026, 11, 30)
 NOVEMBER = date(2026, 11, 1)
-DAY = timedelta(days=1)
 STATED = Accounting(
     owners=[Owner(project="p1", team="web")],
     exchange_rates=[ExchangeRate(currency="EUR", usd=Decimal(2), valid_from=FIRST, source="bank")],
@@ -43,14 +43,14 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
         warehouse = Warehouse(database=str(tmp_path_factory.mktemp("invariants") / "usage.duckdb"))
         with warehouse.get_connection():
             days = Days(warehouse, STATED)
-            stored = [FIRST + DAY * n for n in range((NEWEST - FIRST).days + 1)]
+            stored = Window(FIRST, NEWEST).days
             openai = [
-                raw(Costs, usage_date=day, project_id="p1", amount_currency=currency, amount_value=Decimal(amount))
+                raw(Costs, usage_date=day, project_id="p1", amount_currency=currency, amount_value=amount)
                 for day in stored
                 for currency, amount in (("usd", 10), ("eur", 1))
             ]
             fetched(days, Costs, *openai)
-            reported = [raw(CostReport, usage_date=day, amount_cents=Decimal(500)) for day in stored]
+            reported = [raw(CostReport, usage_date=day, amount_cents=500) for day in stored]
             fetched(days, CostReport, *reported)
             for derived in ("openai_costs", "openai_allocated_costs", "anthropic_cost_report"):
                 days.derive(derived, first=FIRST, last=NEWEST)
@@ -230,10 +230,10 @@ def test_a_period_may_expect_more_if_its_provider_has_changed_an_older_day_befor
     rows = damaged(BudgetStatusRow, OF_COMPANY, expected=Decimal(600))
     with time_machine.travel(datetime(2026, 11, 14, 6, tzinfo=UTC), tick=False):
         for cents in (400, 500):
-            fetched(changed, CostReport, raw(CostReport, usage_date=FIRST, amount_cents=Decimal(cents)), last=FIRST)
+            fetched(changed, CostReport, raw(CostReport, usage_date=FIRST, amount_cents=cents), last=FIRST)
     assert wrong(changed, rows) == {}
     with time_machine.travel(datetime(2026, 12, 27, 6, tzinfo=UTC), tick=False):
         last = NEWEST - DAY * 12
-        again = [raw(CostReport, usage_date=FIRST + DAY * n, amount_cents=Decimal(500)) for n in range(31)]
+        again = [raw(CostReport, usage_date=FIRST + DAY * n, amount_cents=500) for n in range(31)]
         fetched(changed, CostReport, *again, last=last)
     assert [*wrong(changed, rows)] == ["ended_periods"], "each day is older now than any that was changed"

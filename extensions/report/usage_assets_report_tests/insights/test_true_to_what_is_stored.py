@@ -17,6 +17,7 @@ from usage_assets_report.insights.guardrails import crossed
 from usage_assets_report.insights.stated import stated_in
 from usage_assets_report_tests.insights.books import DAY, Company, Line, Source, days_between
 from usage_assets_report_tests.insights.stored_company import new_database, store
+from usage_assets_tests.models.stated import entries
 
 NEWEST = date(2026, 11, 20)
 JULY, OCTOBER, NOVEMBER = date(2026, 7, 1), date(2026, 10, 1), date(2026, 11, 1)
@@ -229,13 +230,13 @@ def leap_year(database: duckdb.DuckDBPyConnection, newest: date, *budgets: Budge
 
 
 def test_february_has_29_days_and_its_fee_is_due_on_the_last(database: duckdb.DuckDBPyConnection) -> None:
-    insights = leap_year(
-        database,
-        IN_FEBRUARY,
-        Budget(name="exact", amount=Decimal(348), valid_from=FEBRUARY[0]),
-        Budget(name="more", amount=Decimal(349), valid_from=FEBRUARY[0]),
-        Budget(name="quarter", amount=Decimal(1084), period="quarter", valid_from=date(2028, 1, 1)),
-    )
+    budgets = """
+        name     amount  period   valid_from
+        exact    348     .        2028-02-01
+        more     349     .        2028-02-01
+        quarter  1084    quarter  2028-01-01
+    """
+    insights = leap_year(database, IN_FEBRUARY, *entries(Budget, budgets))
     month = month_of(insights, month=FEBRUARY[0])
     assert (month.settled + month.provisional, month.low, month.expected, month.high) == (200, 348, 348, 348)
     coming = {row.usage_date: row.expected for row in rows(insights, ForecastRow) if row.kind == "all"}
