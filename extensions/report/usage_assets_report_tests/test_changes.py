@@ -137,16 +137,18 @@ def people_share_the_parts_of_their_items(whole: Difference, before: Period, now
 def test_a_month_by_hand() -> None:
     """Two models at $1 and $2 a token. Use doubles to 20 tokens and moves to the dearer one, which becomes cheaper."""
     cheap, dear = (Item("openai", name, "USD", None, "usage") for name in ("cheap", "dear"))
-    before = {cheap: token(8, 8), dear: token(4, 2)}
-    now = {cheap: token(8, 8), dear: token(18, 12)}
+    before = {cheap: billed("8", 8), dear: billed("4", 2)}
+    now = {cheap: billed("8", 8), dear: billed("18", 12)}
     found = difference(cells_of(before, now), splits_of(before, now))
     # price: dear falls from 2 to 1.5, at a mean of 7 tokens. Volume: 10 more tokens, of which cheap has a mean share of
     # (0.8 + 0.4) / 2 at $1, and dear (0.2 + 0.6) / 2 at $1.75. Mix: 15 tokens, of which 0.4 move from $1 to $1.75
     assert found == Difference(Decimal(12), Decimal(26), parts(price="-3.5", volume="13", mix="4.5"))
 
 
-def token(usd: int, tokens: int) -> Used:
-    return Used(Decimal(usd), Decimal(usd), {"Tokens": (Decimal(tokens), Decimal(usd))})
+def billed(usd: str, quantity: int = 0, native: str = "", unit: str = "Tokens") -> Used:
+    """What is billed in dollars, or in another currency, for a quantity."""
+    amount = Decimal(native or usd)
+    return Used(Decimal(usd), amount, {unit: (Decimal(quantity), amount)} if quantity else {})
 
 
 def parts(**known: str) -> dict[str, Decimal]:
@@ -155,23 +157,15 @@ def parts(**known: str) -> dict[str, Decimal]:
 
 def test_an_exchange_rate_is_no_price() -> None:
     item = Item("eu", "tokens", "EUR", None, "usage")
-    before = {item: Used(Decimal("10.8"), Decimal(10), {"Tokens": (Decimal(5), Decimal(10))})}
-    now = {item: Used(Decimal("11"), Decimal(10), {"Tokens": (Decimal(5), Decimal(10))})}
+    before, now = ({item: billed(usd, 5, "10")} for usd in ("10.8", "11"))
     found = difference(cells_of(before, now), splits_of(before, now))
     assert found.parts == parts(exchange_rates="0.2")
 
 
 def test_seats_taxes_and_charges_without_a_quantity_are_apart() -> None:
-    seats, tax, unknown = (
-        Item("a", "x", "USD", None, "seats"),
-        Item("a", "x", "USD", None, "credits_and_taxes"),
-        Item("a", "y", "USD", None, "usage"),
-    )
-    before = {seats: Used(Decimal(19), Decimal(19), {}), unknown: Used(Decimal(3), Decimal(3), {})}
-    now = {
-        seats: Used(Decimal(38), Decimal(38), {"User-Months": (Decimal(2), Decimal(38))}),
-        tax: Used(Decimal(7), Decimal(7), {}),
-        unknown: Used(Decimal(5), Decimal(5), {"Tokens": (Decimal(1), Decimal(5))}),
-    }
+    kinds = (("x", "seats"), ("x", "credits_and_taxes"), ("y", "usage"))
+    seats, tax, unknown = (Item("a", price, "USD", None, kind) for price, kind in kinds)
+    before = {seats: billed("19"), unknown: billed("3")}
+    now = {seats: billed("38", 2, unit="User-Months"), tax: billed("7"), unknown: billed("5", 1)}
     found = difference(cells_of(before, now), splits_of(before, now))
     assert found.parts == parts(seats="19", credits_and_taxes="7", not_split="2")

@@ -1,30 +1,28 @@
 """Budgets and anomalies in Port: what is computed is there, what people do to it is repaired, what is gone goes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from usage_assets.assets.warehouse_resource import WarehouseResource
 from usage_assets.config.accounting import Owner, TagAllocation
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.blueprints import CONNECTION, blueprint
 from usage_assets.core.people import People
-from usage_assets.core.schema import TableRow, to_arrow
+from usage_assets.core.schema import SeedRow
 from usage_assets.features.port.catalog.provision import provision
 from usage_assets.features.port.push import ReadBack, read_back
 from usage_assets.models.entities import OF_INSIGHTS
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.migrate import write_seed
-from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Seed
 from usage_assets_report.in_port import EVERYTHING, InsightsLedger, build_port_insights
+from usage_assets_report_tests.computed import store_insights
 from usage_assets_tests.features.port.conftest import Catalog, catalog, new_client, user
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.models.gateways import GPT, billed, used
@@ -75,7 +73,7 @@ SPIKE = AnomalyRow(
     incident="2026-11-17-3f9a1c02",
     evidence="team web $890.00 instead of $95.00",
 )
-GUARDRAIL = msgspec.structs.replace(SPIKE, what="most", score=None, incident=None, evidence=None)
+GUARDRAIL = replace(SPIKE, what="most", score=None, incident=None, evidence=None)
 OF_BUDGET = "budget/research_&_more/2026-11-01"
 OF_SPIKE = "2026-11-17-3f9a1c02"
 
@@ -96,23 +94,16 @@ class Company:
         self.relations: Sequence[PortRelation] = ()
         self.url: str | None = URL
 
-    def computed(self, *rows: TableRow) -> None:
-        """Store what was computed."""
-        of = {kind: [row for row in rows if type(row) is kind] for kind in (BudgetStatusRow, AnomalyRow)}
-        tables = {Table(kind): to_arrow(kind, its) for kind, its in of.items()}
-        with self.warehouse.transaction() as database:
-            write_seed(database, Seed("insights", tables, datetime.now(UTC)))
-
-    def push(self) -> ReadBack:
-        """Make Port equal to what was computed."""
+    def push(self, *rows: SeedRow) -> ReadBack:
+        """Make Port equal to what was computed: these rows, if there are some."""
+        if rows:
+            kinds = (BudgetStatusRow, AnomalyRow)
+            store_insights(self.warehouse, {kind: [row for row in rows if type(row) is kind] for kind in kinds})
         port = self.catalog.client
         return read_back(
             port,
             InsightsLedger(
-                self.warehouse,
-                port.account,
-                EVERYTHING,
-                OF_INSIGHTS,
+                *(self.warehouse, port.account, EVERYTHING, OF_INSIGHTS),
                 relations=self.relations,
                 connections=["openai"],
                 report_url=self.url,
@@ -136,9 +127,8 @@ def company(warehouse: Warehouse, catalog: Catalog, new_client: Callable[..., An
     """A company with a budget and an anomaly of one connection, which Port knows."""
     provision(catalog.client, [CONNECTION])
     catalog.as_user("POST", f"/blueprints/{CONNECTION}/entities?upsert=true", {"identifier": "openai"})
-    made = Company(warehouse, catalog, new_client)
-    made.computed(RESEARCH, SPIKE)
-    return made
+    store_insights(warehouse, {BudgetStatusRow: [RESEARCH], AnomalyRow: [SPIKE]})
+    return Company(warehouse, catalog, new_client)
 
 
 def names(company: Company, blueprint: str = ANOMALY) -> set[str]:
@@ -207,13 +197,12 @@ def test_what_is_computed_is_in_port_exactly_with_its_scorecard_and_a_second_pus
 
 def test_purchases_of_one_id_and_anomalies_of_any_name_are_entities_of_their_own(company: Company) -> None:
     packs = [
-        msgspec.structs.replace(RESEARCH, source="purchase", kind="connection", id=name, budget="po-9")
+        replace(RESEARCH, source="purchase", kind="connection", id=name, budget="po-9")
         for name in ("chatgpt", "chatgpt-2")
     ]
-    gone = msgspec.structs.replace(GUARDRAIL, is_open=False, closed_on=TODAY, kind="team", id="a/b " * 400)
-    of_all = msgspec.structs.replace(GUARDRAIL, kind="all", id="", name="all")
-    company.computed(*packs, gone, msgspec.structs.replace(gone, id="a/b " * 399 + "a_b "), of_all)
-    company.push()
+    gone = replace(GUARDRAIL, is_open=False, closed_on=TODAY, kind="team", id="a/b " * 400)
+    of_all = replace(GUARDRAIL, kind="all", id="", name="all")
+    company.push(*packs, gone, replace(gone, id="a/b " * 399 + "a_b "), of_all)
     assert names(company, BUDGET) == {f"purchase/{pack.id}/po-9/2026-11-01" for pack in packs}
     found = company.in_port(ANOMALY)
     assert found.pop("all/usd/most/2026-11-17")["title"] == "guardrail most: everything, 2026-11-17"
@@ -225,9 +214,10 @@ def test_purchases_of_one_id_and_anomalies_of_any_name_are_entities_of_their_own
 def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
     states = {("100", "200"): "within budget", ("100", None): "within budget", ("100", "1000"): "at risk"}
     states |= {("975", None): "used up"}
-    company.computed(
+    company.url = None
+    company.push(
         *(
-            msgspec.structs.replace(
+            replace(
                 RESEARCH,
                 budget=f"{settled} {expected}",
                 settled=Decimal(settled),
@@ -237,8 +227,6 @@ def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
             for settled, expected in states
         )
     )
-    company.url = None
-    company.push()
     found = [budget["properties"] for budget in company.in_port(BUDGET).values()]
     assert {budget["budget"]: budget["state"] for budget in found} == {
         f"{settled} {expected}": state for (settled, expected), state in states.items()
@@ -248,42 +236,35 @@ def test_a_budget_is_used_up_or_at_risk_or_neither(company: Company) -> None:
 
 def test_an_incident_is_one_entity_whose_cause_is_refined_and_that_says_why_it_is_closed(company: Company) -> None:
     """A row of the release before keeps its entity until insights are computed."""
-    company.computed(msgspec.structs.replace(SPIKE, incident=None, evidence=None))
-    company.push()
+    company.push(replace(SPIKE, incident=None, evidence=None))
     assert names(company) == {"connection/openai/usd/spike/2026-11-17"}
-    company.computed(SPIKE)
-    company.push()
+    company.push(SPIKE)
     assert names(company) == {OF_SPIKE}
-    company.computed(msgspec.structs.replace(SPIKE, kind="api_key", id="k1", name="batch"))
-    company.push()
+    company.push(replace(SPIKE, kind="api_key", id="k1", name="batch"))
     [(name, refined)] = company.in_port(ANOMALY).items()
     assert (name, refined["properties"]["scope"]) == (OF_SPIKE, "api_key batch")
-    company.computed(msgspec.structs.replace(SPIKE, is_open=False, closed_on=TODAY))
-    company.push()
+    company.push(replace(SPIKE, is_open=False, closed_on=TODAY))
     shown = company.in_port(ANOMALY)[OF_SPIKE]["properties"]
     assert (shown["state"], shown["closed_because"]) == (
         "closed",
         "no longer odd since 2026-11-20: days were restated, or it is part of another incident",
     )
-    company.computed(msgspec.structs.replace(SPIKE, is_open=False))
-    company.push()
+    company.push(replace(SPIKE, is_open=False))
     assert company.in_port(ANOMALY)[OF_SPIKE]["properties"]["closed_because"] == "older than two weeks"
     schema = blueprint(ANOMALY)["schema"]
     of_release = {"state": {**schema["properties"]["state"], "enum": ["open", "closed"]}}  # 0.2.0 knew no other
     earlier = {"schema": {**schema, "properties": {**schema["properties"], **of_release}}}
     company.catalog.client.update_blueprint(ANOMALY, earlier)
-    company.computed(msgspec.structs.replace(SPIKE, what="shift", is_open=False, lasts=True))
-    company.push()
+    company.push(replace(SPIKE, what="shift", is_open=False, lasts=True))
     shown = company.in_port(ANOMALY)[OF_SPIKE]["properties"]
     assert (shown["state"], shown["closed_because"]) == ("lasts", None)
 
 
 def test_entities_without_a_row_or_older_than_60_days_are_deleted(company: Company) -> None:
     company.push()
-    old = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 21))
-    newer = msgspec.structs.replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 22), incident="newer")
-    company.computed(old, newer)
-    company.push()
+    old = replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 21))
+    newer = replace(SPIKE, first_day=date(2026, 9, 1), last_day=date(2026, 9, 22), incident="newer")
+    company.push(old, newer)
     assert names(company, BUDGET) == set()
     assert names(company) == {"newer"}
     assert company.warehouse.read("from ledger.port_entities").num_rows == 1
@@ -305,14 +286,12 @@ def test_what_people_edit_or_delete_comes_back_and_what_they_add_stays(company: 
 
 
 def test_after_the_database_is_lost_our_entities_are_adopted_and_those_of_others_are_reported(company: Company) -> None:
-    gone = msgspec.structs.replace(SPIKE, what="drop", incident="gone")
-    of_nobody = msgspec.structs.replace(SPIKE, kind="team", id="web", what="drop", incident="of_nobody")
-    company.computed(SPIKE, gone, of_nobody)
-    company.push()
+    gone = replace(SPIKE, what="drop", incident="gone")
+    of_nobody = replace(SPIKE, kind="team", id="web", what="drop", incident="of_nobody")
+    company.push(SPIKE, gone, of_nobody)
     with company.warehouse.transaction() as database:
         database.execute("delete from ledger.port_entities")
-    company.computed(SPIKE)
-    done = company.push()
+    done = company.push(SPIKE)
     assert names(company) == {OF_SPIKE, "of_nobody"}
     assert "ai_anomaly of_nobody" in done.not_in_ledger
 

@@ -47,8 +47,7 @@ def test_without_it_port_keeps_budgets_and_anomalies(sandbox: Sandbox, tmp_path:
             before, pushed = shown(user), project.in_port()
             assert {blueprint for blueprint, _ in before} == {*UNDATED}
         with core_alone(), hold_project(sandbox, tmp_path, variables) as project:
-            what = {"provider": "openai", "endpoint": "costs", "days": [str(DAYS[0])], "change": "scale"}
-            sandbox.control("POST", "restate", what)
+            sandbox.restate("openai", *DAYS, endpoint="costs")
             assert project.fetch("openai", DAYS, *ASSETS).success
             assert project.push_of("openai", DAYS).success
             for job in (PORT_CONNECTION_JOB, PORT_RECONCILE_JOB):

@@ -1,6 +1,5 @@
 """What explains a difference: the parts add up to it, to the last digit."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from hypothesis import given
@@ -8,6 +7,7 @@ from hypothesis import strategies as st
 
 from usage_assets.core.money import total
 from usage_assets_report.statistics.drivers import Effect, Part, driver
+from usage_assets_tests.models.days import lines
 
 amounts = st.decimals(-(10**13), 10**13, places=24)
 quantities = st.one_of(st.none(), st.integers(0, 10**15).map(Decimal), st.decimals(0, 10**9, places=6))
@@ -16,10 +16,6 @@ sums = st.dictionaries(st.sampled_from("abcdef"), st.builds(Part, amounts, quant
 
 def part(amount: str, quantity: int | None = None) -> Part:
     return Part(Decimal(amount), None if quantity is None else Decimal(quantity))
-
-
-def effect(key: str, *, volume: str = "0", price: str = "0", other: str = "0") -> Effect[str]:
-    return Effect(key, Decimal(volume), Decimal(price), Decimal(other))
 
 
 @given(before=sums, after=sums)
@@ -35,23 +31,27 @@ def test_the_effects_add_up_to_the_difference_to_the_last_digit(
     assert sizes == sorted(sizes, reverse=True)
 
 
-CASES: Mapping[str, tuple[Part | None, Part | None, dict[str, str]]] = {
-    "more at the same price": (part("10", 100), part("30", 300), {"volume": "20"}),
-    "the same at twice the price": (part("10", 100), part("20", 100), {"price": "10"}),
-    "both": (part("10", 100), part("60", 300), {"volume": "20", "price": "30"}),
-    "more for less": (part("10", 100), part("9", 300), {"volume": "20", "price": "-21"}),
-    "new": (None, part("7", 5), {"volume": "7"}),
-    "gone": (part("7", 5), None, {"volume": "-7"}),
-    "quantity unknown": (part("7"), part("9"), {"other": "2"}),
-    "quantity not known before": (part("7"), part("9", 3), {"other": "2"}),
-    "an amount for nothing": (part("0", 0), part("2", 0), {"other": "2"}),
-}
+CASES = """
+    more at the same price     10  100  30  300  20  0    0
+    the same at twice the price  10  100  20  100  0   10   0
+    both                       10  100  60  300  20  30   0
+    more for less              10  100  9   300  20  -21  0
+    new                        .   .    7   5    7   0    0
+    gone                       7   5    .   .    -7  0    0
+    quantity unknown           7   -    9   -    0   0    2
+    quantity not known before  7   -    9   3    0   0    2
+    an amount for nothing      0   0    2   0    0   0    2
+"""
+"""Amount and quantity before and after, and the difference by volume, by price, and by other things."""
 
 
 def test_volume_is_at_the_old_price_and_price_for_the_new_quantity() -> None:
-    for case, (old, new, expected) in CASES.items():
-        before, after = ({"gpt-5": each} if each else {} for each in (old, new))
-        assert driver(before, after) == [effect("gpt-5", **expected)], case
+    for case, *cells in lines(CASES):
+        before, after = (
+            {} if amount == "." else {"gpt-5": part(amount, None if quantity == "-" else int(quantity))}
+            for amount, quantity in (cells[:2], cells[2:4])
+        )
+        assert driver(before, after) == [Effect("gpt-5", *map(Decimal, cells[4:]))], case
 
 
 def test_a_price_without_an_end_is_rounded_once_and_still_adds_up() -> None:

@@ -31,6 +31,14 @@ CASES = int(os.environ.get("USAGE_EXAMPLES", "200"))
 histories = st.lists(st.one_of(amounts, amounts, amounts, st.none(), st.just(Decimal(0))), min_size=1, max_size=60)
 
 
+MONTH = (day(70), day(99))
+"""Thirty days after seventy."""
+
+
+def exactly(amount: Decimal | int) -> Estimate:
+    return Estimate(*[Decimal(amount)] * 3)
+
+
 def of(values: Sequence[Decimal | str | int | None], ahead: int = 30, open_: int = 0) -> Forecast:
     """The forecast of the days after these, from the first that is open."""
     count = len(values)
@@ -64,13 +72,13 @@ def test_the_same_days_give_the_same_forecast_in_whatever_order_they_come() -> N
 
 def test_what_is_forecast_apart_has_random_numbers_of_its_own() -> None:
     past = Past(series(office(70)).values)
-    one, other = (forecast(past, day(70), day(99), key).futures for key in ("one", "other"))
+    one, other = (forecast(past, *MONTH, key).futures for key in ("one", "other"))
     assert abs(float(np.corrcoef(one.sum(axis=1), other.sum(axis=1))[0, 1])) < 0.15
 
 
 def test_other_random_numbers_give_nearly_the_same_mean() -> None:
     past = Past(series(office(70)).values)
-    means = [float(forecast(past, day(70), day(99), str(n)).total(day(70), day(99)).mean) for n in range(12)]
+    means = [float(forecast(past, *MONTH, str(n)).total(*MONTH).mean) for n in range(12)]
     assert np.std(means) / np.mean(means) < 0.007, "0.010 with numbers that are not mirrored"
 
 
@@ -132,12 +140,12 @@ def test_weekends_are_expected_to_be_quiet() -> None:
 
 def test_a_weekday_without_any_use_stays_so() -> None:
     found = of([0 if at % 7 > 4 else value for at, value in enumerate(office(70))], ahead=7)
-    assert found.total(day(75), day(76)) == Estimate(Decimal(0), Decimal(0), Decimal(0))
+    assert found.total(day(75), day(76)) == exactly(0)
 
 
 def test_the_band_of_a_month_is_narrower_than_the_sum_of_its_days_bands() -> None:
     found = of(office(70))
-    month = found.total(day(70), day(99))
+    month = found.total(*MONTH)
     days = [found.day(day(70 + ahead)) for ahead in range(30)]
     assert abs(month.mean - sum(each.mean for each in days)) < Decimal("0.16"), "but for cents"
     assert month.high - month.low < Decimal("0.8") * sum(each.high - each.low for each in days)
@@ -168,17 +176,17 @@ def test_a_day_that_is_over_is_what_is_stored_with_any_sign_to_the_last_digit() 
     stored[40] = Decimal("-1500.123456789")
     found = forecast(Past(series(stored).values, young=[day(69)]), day(30), day(99), "of")
     for at in (39, 40, 69):
-        assert found.day(day(at)) == Estimate(stored[at], stored[at], stored[at])
+        assert found.day(day(at)) == exactly(stored[at])
     assert found.total(day(30), day(69)).mean == sum(stored[30:])
-    usual = of(office(70)).total(day(70), day(99)).mean
-    assert abs(found.total(day(70), day(99)).mean / usual - 1) < Decimal("0.05"), "a refund does not come again"
+    usual = of(office(70)).total(*MONTH).mean
+    assert abs(found.total(*MONTH).mean / usual - 1) < Decimal("0.05"), "a refund does not come again"
 
 
 def test_one_amount_on_14_days_goes_on_to_the_last_digit() -> None:
     amount = Decimal("33.333333")
     found = of([*office(30), *[amount] * 14], ahead=8)
-    assert found.day(day(44)) == Estimate(amount, amount, amount)
-    assert found.total(day(44), day(51)) == Estimate(8 * amount, 8 * amount, 8 * amount)
+    assert found.day(day(44)) == exactly(amount)
+    assert found.total(day(44), day(51)) == exactly(8 * amount)
     assert of([amount] * 13).day(day(13)).low < amount
 
 
@@ -186,10 +194,10 @@ def test_one_amount_on_14_days_goes_on_although_it_is_hardly_known_how_much_the_
     amount = Decimal("33.333333")
     values = series([*office(30), *[amount] * 14]).values
     young = [day(41), day(42), day(43)]
-    assert forecast(Past(values, young=young), day(44), day(51), "of").day(day(51)) == Estimate(amount, amount, amount)
+    assert forecast(Past(values, young=young), day(44), day(51), "of").day(day(51)) == exactly(amount)
     fee = {day(42): Decimal(500)}
     with_fee = Past({**values, day(42): amount + 500}, young=young, recurring={day(42).day: fee})
-    assert forecast(with_fee, day(44), day(51), "of").day(day(51)) == Estimate(amount, amount, amount)
+    assert forecast(with_fee, day(44), day(51), "of").day(day(51)) == exactly(amount)
     half = forecast(Past({**values, day(43): amount / 2}, young=young), day(44), day(51), "of").day(day(51))
     assert half.low < half.high, "11 days of one amount are known"
 
@@ -236,7 +244,7 @@ def test_seats_that_are_billed_by_the_day_cost_the_same_in_months_of_all_lengths
 def test_what_costs_the_same_on_days_of_all_months_goes_on_so() -> None:
     stored = dict.fromkeys(seats(date(2025, 7, 1), date(2025, 9, 10)), Decimal(7))
     found = forecast(Past(stored, recurring={EVERY_DAY: stored}), date(2025, 10, 1), date(2025, 10, 31), "of")
-    assert found.total(date(2025, 10, 1), date(2025, 10, 31)) == Estimate(*[Decimal(7 * 31)] * 3)
+    assert found.total(date(2025, 10, 1), date(2025, 10, 31)) == exactly(7 * 31)
 
 
 @pytest.mark.parametrize(
@@ -255,13 +263,13 @@ def test_what_recurs_varies_as_it_did_and_widens_no_other_day(fees: Sequence[str
     assert due.mean == 20 + Decimal(fees[-1])
     assert float(due.mean - due.low) == pytest.approx(off, rel=0.15, abs=0.001)
     assert float(due.high - due.mean) == pytest.approx(off, rel=0.15, abs=0.001)
-    assert before == Estimate(Decimal(20), Decimal(20), Decimal(20))
+    assert before == exactly(20)
 
 
 def test_what_has_ended_costs_nothing_any_more() -> None:
     stored = series(office(70)).values
     found = forecast(Past(stored, recurring={EVERY_DAY: stored}, has_ended=True), day(60), day(99), "of")
-    assert found.total(day(70), day(99)) == Estimate(Decimal(0), Decimal(0), Decimal(0))
+    assert found.total(*MONTH) == exactly(0)
     assert found.total(day(60), day(69)).mean == sum(office(70)[60:])
 
 
@@ -269,16 +277,16 @@ def test_a_day_that_is_not_stored_is_not_a_day_without_use() -> None:
     values = office(70)
     gaps = [None if at % 5 == 3 else value for at, value in enumerate(values)]
     zeros = [0 if at % 5 == 3 else value for at, value in enumerate(values)]
-    usual, with_gaps, with_zeros = (of(each).total(day(70), day(99)).mean for each in (values, gaps, zeros))
+    usual, with_gaps, with_zeros = (of(each).total(*MONTH).mean for each in (values, gaps, zeros))
     assert abs(with_gaps / usual - 1) < Decimal("0.05")
     assert with_zeros < Decimal("0.9") * usual
 
 
 def test_a_spike_of_last_week_is_not_the_new_level() -> None:
     values = office(70)
-    usual = of(values).total(day(70), day(99))
+    usual = of(values).total(*MONTH)
     values[66] *= 5
-    found = of(values).total(day(70), day(99))
+    found = of(values).total(*MONTH)
     assert abs(found.mean / usual.mean - 1) < Decimal("0.05")
 
 
@@ -294,8 +302,8 @@ def test_a_past_with_many_odd_days_has_a_future_with_odd_days() -> None:
 
 def test_after_a_level_shift_the_new_level_counts() -> None:
     values = [value * (3 if at >= 56 else 1) for at, value in enumerate(office(70))]
-    usual = of(office(70)).total(day(70), day(99)).mean
-    assert abs(of(values).total(day(70), day(99)).mean / usual - 3) < Decimal("0.3")
+    usual = of(office(70)).total(*MONTH).mean
+    assert abs(of(values).total(*MONTH).mean / usual - 3) < Decimal("0.3")
 
 
 @pytest.mark.parametrize("days", [1, 2, 3, 7, 14])
@@ -307,7 +315,7 @@ def test_a_short_history_gives_a_wide_band(days: int) -> None:
 
 
 def test_a_project_that_has_stopped_is_expected_to_cost_nothing() -> None:
-    assert of([*office(60), *[0] * 10]).total(day(70), day(99)) == Estimate(Decimal(0), Decimal(0), Decimal(0))
+    assert of([*office(60), *[0] * 10]).total(*MONTH) == exactly(0)
 
 
 def test_the_time_before_a_project_began_is_no_part_of_its_past() -> None:
