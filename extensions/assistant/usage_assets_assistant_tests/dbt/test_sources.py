@@ -14,18 +14,15 @@ import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 from usage_assets.assets.io_manager import CONNECTION, TABLE
 from usage_assets.assets.names import Names
 from usage_assets.build import build_definitions
-from usage_assets.core.schema import to_arrow
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.published import publish
-from usage_assets.warehouse.tables import Table
 from usage_assets_assistant.dbt.sources import schemas_of, text_of
 from usage_assets_report_tests.conftest import make_all_views
-from usage_assets_tests.fixtures import NewWarehouse, Sandbox
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.terminal import Terminal
@@ -100,8 +97,8 @@ def located(days: Days, tmp_path_factory: pytest.TempPathFactory) -> Located:
     with changed.warehouse.get_connection():
         due_days(changed.warehouse, seeds_of(settings), keep=True)
         for connection in ("openai", "research"):
-            listed = to_arrow(Projects, [Projects(connection=connection, id="p1", valid_from=NOW, name="p")])
-            record(changed.warehouse, Table(Projects), listed, connection, NOW, {})
+            listed = Projects(connection=connection, id="p1", valid_from=NOW, name="p")
+            changed.listed(Projects, [listed], NOW, connection)
     graph = build_definitions(settings, names=Names(("finops", "ai"), "ai_"))
     return Located(changed, graph, sources(changed), sources(changed, "finops", "ai"))
 
@@ -197,33 +194,18 @@ def test_without_what_a_code_location_states_no_asset_of_a_connection_is_known(d
     assert "meta" not in text
 
 
-def test_it_is_written_from_the_published_copy(
-    sandbox_process: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    terminal = Terminal.open(sandbox_process, tmp_path, monkeypatch, capfd)
+def test_it_is_written_from_the_published_copy(terminal: Terminal) -> None:
     with terminal.warehouse.transaction() as database:
         database.execute("create schema tests; create table tests.one as select 1 as n")
     publish(terminal.warehouse)
-    said = terminal.type("dbt", "sources", "--schema", "tests", "--database", "spend")
+    said = terminal.run("dbt sources --schema tests --database spend")
     assert said.err.startswith("sources.yml has no asset keys of connections yet: ")
-    assert yaml.safe_load(said.out)["sources"] == [
-        {
-            "name": "tests",
-            "database": "spend",
-            "schema": "tests",
-            "tables": [
-                {
-                    "name": "one",
-                    "description": "",
-                    "columns": [{"name": "n", "data_type": "INTEGER", "description": ""}],
-                }
-            ],
-        }
-    ]
-    file = tmp_path / "sources.yml"
-    assert terminal.type("dbt", "sources", "--schema", "tests", "--out", str(file)).lines == [
-        f"{file}: 1 table, 1 column"
-    ]
+    columns = [{"name": "n", "data_type": "INTEGER", "description": ""}]
+    one = {"name": "one", "description": "", "columns": columns}
+    expected = {"name": "tests", "database": "spend", "schema": "tests", "tables": [one]}
+    assert yaml.safe_load(said.out)["sources"] == [expected]
+    file = terminal.folder / "sources.yml"
+    assert terminal.run(f"dbt sources --schema tests --out {file}").lines == [f"{file}: 1 table, 1 column"]
     assert "name: usage" not in file.read_text()
-    refused = terminal.type("dbt", "sources", "--schema", "nothing")
+    refused = terminal.run("dbt sources --schema nothing")
     assert (refused.code, "no such schema; known: ledger, tests" in refused.err) == (2, True)

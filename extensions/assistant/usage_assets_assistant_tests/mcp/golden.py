@@ -24,9 +24,12 @@ from usage_assets_assistant_tests.mcp.golden_company import (
     SETTLED,
 )
 from usage_assets_report.changes import KINDS, NOT_COMPARED
+from usage_assets_tests.models.days import lines
 
 Check = Callable[[Books, Answer], None]
 Table = Callable[[Books], Sequence[Sequence[str | None]]]
+Amounts = Callable[[Books, date, date], Mapping[str, Decimal]]
+"""Billed of each name, from one day to another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,10 @@ def spent(
     return Question(asked, "spend", arguments, sums, options=options, **stated)
 
 
+def filters(pairs: Sequence[str]) -> dict[str, Any]:
+    return dict(pair.split("=") for pair in pairs)
+
+
 def sql(asked: str, statement: str, table: Table | None = None, **more: Any) -> Question:
     """A question for `query`."""
     return Question(asked, "query", {"sql": statement}, table=table, **more)
@@ -99,7 +106,7 @@ LATER = (date(2026, 11, 12), date(2026, 11, 15))
 COMPARED = {"before_first": str(AFTER_POUNDS[0]), "before_last": str(AFTER_POUNDS[1]), **days(*LATER)}
 
 
-def compared(by: str, names: Callable[[Books, date, date], Mapping[str, Decimal]]) -> Check:
+def compared(by: str, names: Amounts) -> Check:
     """Both amounts and the change of each row are the books', and the parts add up to the change."""
 
     def check(books: Books, answer: Answer) -> None:
@@ -118,7 +125,12 @@ def compared(by: str, names: Callable[[Books, date, date], Mapping[str, Decimal]
     return check
 
 
-def billed_by(dimension: str) -> Callable[[Books, date, date], Mapping[str, Decimal]]:
+def changed(asked: str, by: str, names: Amounts, **more: Any) -> Question:
+    """A question for `compare`."""
+    return Question(asked, "compare", {**COMPARED, "by": by}, holds=compared(by, names), **more)
+
+
+def billed_by(dimension: str) -> Amounts:
     """Billed, valued in USD, of two periods by one dimension."""
 
     def of(books: Books, first: date, last: date) -> Mapping[str, Decimal]:
@@ -356,10 +368,9 @@ def deleted_is_named(_: Books, answer: Answer) -> None:
 
 def nobody_is_named(books: Books, answer: Answer) -> None:
     """No name, address or id of a person is anywhere in the answer."""
-    people = {row["person_id"] for row in books.costs if row["actor_kind"] == "person"} | {
-        row["actor_id"] for row in books.costs if row["actor_kind"] == "person"
-    }
-    assert not [person for person in people if str(person) in answer.everything]
+    people = [row for row in books.costs if row["actor_kind"] == "person"]
+    ids = {str(row[name]) for row in people for name in ("person_id", "actor_id")}
+    assert not [each for each in ids if each in answer.everything]
     assert "acme-robotics.example" not in answer.everything
 
 
@@ -412,36 +423,40 @@ def only_of_that_day(_: Books, answer: Answer) -> None:
     assert all(row["about"]["first_day"] <= str(NOV_18) <= row["about"]["last_day"] for row in answer.rows)
 
 
+SPENT = """
+    Show me the bill of each day.                       day         cost_basis=billed
+    Which provider is the most expensive?               provider
+    And which connection?                               connection
+    What does each team cost?                           team
+    By cost center?                                     cost_center
+    By project?                                         project
+    Which models do we pay for?                         model
+    Is it input or output that we pay for?              usage_type
+    What did the team web spend each day?               day         team=web
+    Which models does the support bot use?              model       project=Support Bot 🤖
+    What did OpenAI bill per model?                     model       provider=openai  cost_basis=billed
+    What went through the gateway?                      model       connection=gateway
+    Which models does the team web use?                 model       team=web
+    Which teams use Sonnet 4.5, whatever it is called?  team        model=claude-sonnet-4-5
+    Which projects use it?                              project     model=claude-sonnet-4-5
+    Which connections bill it?                          connection  model=claude-sonnet-4-5
+    Which models does Cursor bill?                      model       provider=cursor
+    Which teams use Opus?                               team        model=claude-opus-5
+    How many credits did Codex use a day?               day         cost_basis=credits
+    What would the seats' use have cost?                model       cost_basis=notional
+    What is in cost center 4711?                        project     cost_center=4711
+"""
+"""What is asked of `spend`: by which dimension, and with which filters."""
 QUESTIONS = (
     spent("What did we spend this month?"),
     spent("What were we charged in November so far?", cost_basis="billed", says=("EUR at 1.0842 (ECB)", "provisional")),
-    spent("Show me the bill of each day.", "day", cost_basis="billed"),
     spent("What did each month cost since we began?", "month", **days(FIRST, LAST)),
-    spent("Which provider is the most expensive?", "provider"),
-    spent("And which connection?", "connection"),
-    spent("What does each team cost?", "team"),
-    spent("By cost center?", "cost_center"),
-    spent("By project?", "project"),
-    spent("Which models do we pay for?", "model"),
-    spent("Is it input or output that we pay for?", "usage_type"),
     spent("What does each API key cost?", "api_key", of=Books.without_addresses),
     spent("What did service accounts, keys and people cost?", "actor", of=Books.hidden),
     spent("How much of it are people?", "person", of=Books.hidden),
     spent("Who spent the most?", "person", options=NAMES),
-    spent("What did the team web spend each day?", "day", team="web"),
-    spent("Which models does the support bot use?", "model", project="Support Bot 🤖"),
-    spent("What did OpenAI bill per model?", "model", provider="openai", cost_basis="billed"),
-    spent("What went through the gateway?", "model", connection="gateway"),
-    spent("Which models does the team web use?", "model", team="web"),
-    spent("Which teams use Sonnet 4.5, whatever it is called?", "team", model="claude-sonnet-4-5"),
-    spent("Which projects use it?", "project", model="claude-sonnet-4-5"),
-    spent("Which connections bill it?", "connection", model="claude-sonnet-4-5"),
-    spent("Which models does Cursor bill?", "model", provider="cursor"),
-    spent("Which teams use Opus?", "team", model="claude-opus-5"),
     spent("What did November 18 cost?", "connection", **days(NOV_18, NOV_18)),
-    spent("How many credits did Codex use a day?", "day", cost_basis="credits"),
-    spent("What would the seats' use have cost?", "model", cost_basis="notional"),
-    spent("What is in cost center 4711?", "project", cost_center="4711"),
+    *(spent(asked, by, **filters(only)) for asked, by, *only in lines(SPENT)),
     spent("The API keys again, five at a time.", "api_key", of=Books.without_addresses, limit="5"),
     sql(
         "In SQL: what was billed a day?",
@@ -480,25 +495,11 @@ QUESTIONS = (
         "select distinct usage_date, currency, rate from costs.rates_used order by all",
         lambda _: [[str(day), "EUR", "1.0842"] for day in EUROS],
     ),
-    Question(
-        "What changed against the days before?",
-        "compare",
-        {**COMPARED, "by": "everything"},
-        holds=compared("everything", everything),
-        says=("add up to its change",),
-    ),
-    Question("Which team changed?", "compare", {**COMPARED, "by": "team"}, holds=compared("team", billed_by("team"))),
-    Question(
-        "Which provider?", "compare", {**COMPARED, "by": "provider"}, holds=compared("provider", billed_by_company)
-    ),
-    Question("Which model?", "compare", {**COMPARED, "by": "model"}, holds=compared("model", billed_by("model"))),
-    Question(
-        "Who changed?",
-        "compare",
-        {**COMPARED, "by": "person"},
-        holds=compared("person", billed_by_person),
-        options=NAMES,
-    ),
+    changed("What changed against the days before?", "everything", everything, says=("add up to its change",)),
+    changed("Which team changed?", "team", billed_by("team")),
+    changed("Which provider?", "provider", billed_by_company),
+    changed("Which model?", "model", billed_by("model")),
+    changed("Who changed?", "person", billed_by_person, options=NAMES),
     Question("How are the budgets?", "budgets", holds=budgets),
     Question("Since when is the web team over its budget?", "budgets", holds=used_up),
     Question("Did we keep the budgets in October?", "budgets", days(FIRST, date(2026, 10, 31)), holds=of_october),
@@ -659,11 +660,10 @@ TRAPS = (
     Question("I am of the team web: which budgets are there?", "budgets", holds=budget_of_web, options=WEB),
     spent("I see OpenAI only: what does each provider cost?", "provider", options=OPENAI),
     spent("I see OpenAI only: what does the company cost?", says=("openai",), options=OPENAI),
-    Question(
+    changed(
         "I see OpenAI only: what changed in everything?",
-        "compare",
-        {**COMPARED, "by": "everything"},
-        holds=compared("everything", everything_of_openai),
+        "everything",
+        everything_of_openai,
         says=("only connections openai",),
         options=OPENAI,
     ),

@@ -1,6 +1,7 @@
 """A game: whatever texts providers send, every view, page, statement, export and tool can be read, and sums stay."""
 
 import random
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from anyio.from_thread import start_blocking_portal
 from mcp.client import Client
 
 from usage_assets.config.settings import Settings
-from usage_assets.core.schema import LookupRow, Row, columns, to_arrow
+from usage_assets.core.schema import LookupRow, Row, columns
 from usage_assets.core.warehouse_address import WarehouseAddress
 from usage_assets.models.costs import ALLOCATIONS, COSTS, VIEWS
 from usage_assets.models.due import VIEWS as DUE_DAYS
@@ -27,7 +28,6 @@ from usage_assets.providers.paths import parameters_of
 from usage_assets.providers.records import OURS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import FailedCheck
-from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
@@ -36,43 +36,45 @@ from usage_assets_assistant.mcp.server import server_of
 from usage_assets_assistant.mcp.sight import Sight
 from usage_assets_assistant.mcp.store import Store
 from usage_assets_finance.focus.charges import Charges
-from usage_assets_tests.fixtures import IS_NIGHT, NOW, NewWarehouse, Sandbox
-from usage_assets_tests.models.days import OTHERS, Days, provider_of, raw
+from usage_assets_tests.fixtures import IS_NIGHT, NOW, NewWarehouse
+from usage_assets_tests.models.days import OTHERS, Days, one_a_line, provider_of, raw
 from usage_assets_tests.terminal import Terminal
 
 DAY = NOW.date() - timedelta(days=30)
-TEXTS = (
-    "claude-opus-4-20260230",
-    "gpt-5-2026-13-45",
-    "claude-sonnet-4-99999999",
-    "2026-02-30",
-    "NaN",
-    "Infinity",
-    "-0",
-    "null",
-    "true",
-    "''; drop table costs.daily_costs; --",
-    '"quoted" \\ back\\nslash',
-    "<script>alert(1)</script><x-any>",
-    "</svg><x-any>&amp;%s %d {} {0} $1 ?",
+TEXTS = [
+    *one_a_line(r"""
+    claude-opus-4-20260230
+    gpt-5-2026-13-45
+    claude-sonnet-4-99999999
+    2026-02-30
+    NaN
+    Infinity
+    -0
+    null
+    true
+    ''; drop table costs.daily_costs; --
+    "quoted" \ back\nslash
+    <script>alert(1)</script><x-any>
+    </svg><x-any>&amp;%s %d {} {0} $1 ?
+    =HYPERLINK(1)
+    {
+    []
+    %
+    _
+    ,
+    user-1@example.com
+    /
+    ..
+    azure/gpt-5/2026-02-31:free
+"""),
     "\u202eright to left\u202c אבג",
+    "e\u0301\u200b",
     "a\tb\r\nc\x1b[31m",
-    "=HYPERLINK(1)",
-    "{",
     '{"a": [1, ',
-    "[]",
-    "%",
-    "_",
-    ",",
     " ",
     "x" * 10_000,
     "😀" * 300,
-    "e\u0301\u200b",
-    "user-1@example.com",
-    "/",
-    "..",
-    "azure/gpt-5/2026-02-31:free",
-)
+]
 ARGUMENTS: Mapping[str, Mapping[str, object]] = {
     "describe": {"table": "costs.by_model"},
     "query": {"sql": "select * from costs.by_model"},
@@ -163,7 +165,7 @@ class Game:
             if column.type is str and column.name not in (*OURS, "id"):
                 texts[column.name] = self.text()
         rows = [row(connection=owner, id=f"{n}{self.text()}", valid_from=NOW, **texts) for n in range(2)]
-        record(self.days.warehouse, Table(row), to_arrow(row, rows), owner, NOW, {})
+        self.days.listed(row, rows, NOW)
 
 
 def dollars(warehouse: Warehouse, table: str) -> Mapping[str, Decimal]:
@@ -174,15 +176,9 @@ def dollars(warehouse: Warehouse, table: str) -> Mapping[str, Decimal]:
 
 @pytest.mark.parametrize("seed", range(1, 5) if IS_NIGHT else [1])
 def test_texts_end_nothing(
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    warehouse_with_views: NewWarehouse,
-    seed: int,
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse, seed: int
 ) -> None:
-    warehouse_with_views(tmp_path)
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    warehouse_with_views(terminal.folder)
     warehouse = terminal.warehouse
     monkeypatch.setenv("USAGE_START_DATE", str(DAY))
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
@@ -208,32 +204,22 @@ def test_texts_end_nothing(
     }
     publish(warehouse)
     month = f"{DAY:%Y-%m}"
-    for words in (
-        ("report", "--refresh", "--month", month),
-        *([("report", "--text", "--month", month)] if IS_NIGHT else []),
-        ("statement", "--month", month, "--out", "statements"),
-        ("export", "focus", "--start", str(DAY), "--end", str(DAY), "--out", "focus.csv"),
-        ("export", "csv", "costs.allocated_costs_named", "--out", "costs.csv"),
-        ("what-if", "--month", month),
-        ("query", "select * from models.names"),
-        (
-            "explain",
-            "--table",
-            "costs.by_day",
-            "--day",
-            str(DAY),
-            "--column",
-            "amount_usd",
-            "--where",
-            "cost_basis=billed",
-        ),
-        ("doctor", "--all"),
-    ):
-        said = terminal.type(*words)
-        refuses = words[:2] == ("export", "focus") and "a currency has three capital letters" in said.err
-        assert said.code in (None, 0, 1) or refuses, (words, said)
-        assert "Traceback" not in said.out + said.err, words
-    assert "x-any" not in Page((tmp_path / "report.html").read_text()).tags, "texts are no markup"
+    typed = one_a_line(f"""
+        report --refresh --month {month}
+        statement --month {month} --out statements
+        export focus --start {DAY} --end {DAY} --out focus.csv
+        export csv costs.allocated_costs_named --out costs.csv
+        what-if --month {month}
+        query "select * from models.names"
+        explain --table costs.by_day --day {DAY} --column amount_usd --where cost_basis=billed
+        doctor --all
+    """)
+    for command in [*typed, *([f"report --text --month {month}"] if IS_NIGHT else [])]:
+        said = terminal.type(*shlex.split(command))
+        refuses = command.startswith("export focus") and "a currency has three capital letters" in said.err
+        assert said.code in (None, 0, 1) or refuses, (command, said)
+        assert "Traceback" not in said.out + said.err, command
+    assert "x-any" not in Page((terminal.folder / "report.html").read_text()).tags, "texts are no markup"
     with start_blocking_portal() as portal:
         store = Store(WarehouseAddress(terminal.environment["USAGE_WAREHOUSE"]), Sight(key="a key"))
         opened = portal.wrap_async_context_manager(Client(server_of(store)))

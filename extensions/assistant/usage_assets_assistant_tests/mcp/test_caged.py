@@ -13,9 +13,8 @@ from usage_assets.warehouse.values import WarehouseError
 from usage_assets_assistant.mcp import asking
 from usage_assets_assistant.mcp.caged import query
 from usage_assets_assistant.mcp.sight import Sight
-from usage_assets_assistant.mcp.spend import spend
 from usage_assets_assistant.mcp.store import LIMITS, Store
-from usage_assets_assistant_tests.mcp.test_figures import ALL, MONTH, structured
+from usage_assets_assistant_tests.mcp.test_figures import ALL, spending, structured
 
 TEAMS = "select team, sum(amount_usd) as usd from costs.by_team where cost_basis = 'billed' group by all order by all"
 MEMORY = "takes more than 2400 MB of memory, or nests too deep: simplify it"
@@ -70,7 +69,7 @@ def test_other_tools_answer_while_a_query_runs(store: Store) -> None:
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(query, store, TEAMS, ALL, None)
         with store.opened() as opened:
-            assert structured(spend(opened, *MONTH, "team", {}, ALL, None))["rows"]
+            assert spending(opened, "team")["rows"]
         assert not running.done()
         os.kill(process, signal.SIGCONT)
         assert structured(running.result())["rows"]

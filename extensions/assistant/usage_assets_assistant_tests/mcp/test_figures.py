@@ -1,6 +1,5 @@
 """What the tools answer: the report's figures, to the last digit, with all that one must know to quote them."""
 
-import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -10,18 +9,17 @@ from typing import Any, get_args
 import pytest
 from mcp_types import CallToolResult
 
-from usage_assets.core.forgotten import Forgotten
 from usage_assets.core.money import total
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_assistant.explain.command import explain as explain_command
-from usage_assets_assistant.explain.figures import Start, figures_of
 from usage_assets_assistant.mcp.answers import cleaned
+from usage_assets_assistant.mcp.asking import query
 from usage_assets_assistant.mcp.changes import compare
 from usage_assets_assistant.mcp.insights import stored_insights
 from usage_assets_assistant.mcp.questions import By
 from usage_assets_assistant.mcp.spend import spend
 from usage_assets_assistant.mcp.store import Opened
 from usage_assets_assistant.mcp.tracing import due
+from usage_assets_assistant_tests.explain.explained import figures_explained
 from usage_assets_assistant_tests.mcp.conftest import See
 from usage_assets_report.changes import KINDS, NOT_COMPARED
 from usage_assets_report.figures import Report, read
@@ -50,6 +48,16 @@ def structured(answer: CallToolResult) -> dict[str, Any]:
     return found
 
 
+def spending(opened: Opened, by: str = "cost_basis", first: str = MONTH[0], last: str = MONTH[1], **only: str) -> Any:
+    """What `spend` answers on one page."""
+    return structured(spend(opened, first, last, by, only, ALL, None))
+
+
+def rows_of_sql(opened: Opened, sql: str) -> Any:
+    """The rows of a query."""
+    return structured(query(opened, sql, ALL, None))["rows"]
+
+
 def all_rows(ask: Any) -> list[dict[str, Any]]:
     """The rows of all pages."""
     rows, cursor = [], None
@@ -66,8 +74,10 @@ def key_of(row: Mapping[str, Any]) -> tuple[str, str]:
     return row["cost_basis"], row["unit"]
 
 
-def test_what_was_spent_is_what_the_report_says(opened: Opened, report: Report) -> None:
-    answer = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))
+def test_what_was_spent_is_what_the_report_says_and_each_dimension_has_every_cost_once(
+    opened: Opened, report: Report
+) -> None:
+    answer = spending(opened)
     headline = {
         (row["cost_basis"], row["unit"]): row["amount"]
         for row in report.figures["headline"].rows.to_pylist()
@@ -77,52 +87,34 @@ def test_what_was_spent_is_what_the_report_says(opened: Opened, report: Report) 
     assert {key_of(row): Decimal(row["values"]["amount"]) for row in answer["totals"]} == headline
     assert {key_of(row): Decimal(row["values"]["amount"]) for row in answer["rows"]} == headline
     assert (answer["first"], answer["last"]) == MONTH
-
-
-def test_each_dimension_has_every_cost_once(opened: Opened) -> None:
-    whole = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
-    totals = {key_of(row): Decimal(row["values"]["amount"]) for row in whole}
     for by in DIMENSIONS:
         sums: dict[tuple[str, str], list[Decimal]] = defaultdict(list)
         for row in all_rows(lambda cursor, by=by: spend(opened, *MONTH, by, {}, ALL, cursor)):
             sums[key_of(row)].append(Decimal(row["values"]["amount"]))
-        assert {key: total(amounts) for key, amounts in sums.items()} == totals, by
+        assert {key: total(amounts) for key, amounts in sums.items()} == headline, by
 
 
 def explained(opened: Opened, command: str) -> Decimal:
     """What `usage-assets explain` says a figure is."""
-    name, explain_, *words = shlex.split(command)
-    assert (name, explain_) == ("usage-assets", "explain")
-    given = explain_command.make_context("explain", words).params
-    options = {
-        key.replace("_", "-"): text
-        for key, text in given.items()
-        if isinstance(text, str) and key not in ("identifier", "blueprint", "table", "of_input")
-    }
-    where = [tuple(pair.split("=", 1)) for pair in given["where"]]
     with opened.stored() as database:
-        [figure] = figures_of(
-            database,
-            Start(None, None, given["table"], given["columns"], options, where),
-            Forgotten(),
-        )
-    return Decimal(figure.value or 0)
+        [value] = figures_explained(command, database).values()
+    return Decimal(value or 0)
 
 
 def test_filters_keep_what_they_name_and_say_what_there_is(opened: Opened) -> None:
-    of_team = structured(spend(opened, *MONTH, "model", {"team": "web"}, ALL, None))
+    of_team = spending(opened, "model", team="web")
     [by_team] = [
         row
-        for row in structured(spend(opened, *MONTH, "team", {"cost_basis": "billed"}, ALL, None))["rows"]
+        for row in spending(opened, "team", cost_basis="billed")["rows"]
         if row["about"]["team"] == "web" and row["unit"] == "USD"
     ]
     [billed] = [row for row in of_team["totals"] if key_of(row) == ("billed", "USD")]
     assert billed["values"] == by_team["values"]
-    nothing = structured(spend(opened, *MONTH, "model", {"team": "wbe"}, ALL, None))
+    nothing = spending(opened, "model", team="wbe")
     assert nothing["rows"] == []
     assert "has team wbe" in nothing["sentence"]
     assert "The names nearest to it: web" in nothing["sentence"]
-    never = structured(spend(opened, "2020-01-01", "2020-01-31", "team", {}, ALL, None))
+    never = spending(opened, "team", "2020-01-01", "2020-01-31")
     assert never["sentence"].startswith("No costs are stored for 2020-01-01 to 2020-01-31. Stored: 2026-10-01 to ")
 
 
@@ -143,7 +135,7 @@ def test_any_two_periods_are_compared(opened: Opened) -> None:
         compare(opened, "2026-11-09", "2026-11-12", "2026-10-12", "2026-10-15", "everything", ALL, None)
     )
     [row] = answer["rows"]
-    of_october = structured(spend(opened, "2026-10-12", "2026-10-15", "cost_basis", {}, ALL, None))
+    of_october = spending(opened, "cost_basis", "2026-10-12", "2026-10-15")
     [before] = [each for each in of_october["totals"] if key_of(each) == ("billed", "USD")]
     assert row["values"]["before"] == before["values"]["amount"]
     late = structured(compare(opened, "2026-10-01", "2026-10-05", None, None, None, ALL, None))
@@ -177,7 +169,7 @@ def test_what_is_computed_after_a_run_is_what_the_report_says(opened: Opened, re
 
 
 def test_what_is_due_is_said_with_each_figure(opened: Opened) -> None:
-    answer = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))
+    answer = spending(opened)
     assert [each["connection"] for each in answer["freshness"]] == ["anthropic", "chatgpt", "openai"]
     assert any(note.startswith("provisional") for note in answer["notes"])
     assert any(note.startswith("never add these: ") for note in answer["notes"])

@@ -28,24 +28,28 @@ from usage_assets_assistant.mcp.store import LIMITS, Store
 from usage_assets_assistant.query.untrusted import functions
 from usage_assets_assistant_tests.mcp.conftest import ADDRESS, NAME, OTHER
 from usage_assets_assistant_tests.mcp.test_figures import ALL
+from usage_assets_tests.models.days import lines
 
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 STATEMENTS = int(os.environ.get("USAGE_EXAMPLES", "40"))
 LITERALS: Mapping[str, Sequence[str]] = {
-    "BIGINT": ("0", "-1", "7", "1000", "9223372036854775807", "2000000000"),
-    "DOUBLE": ("0.0", "-1.5", "1e308", "'nan'::double", "'-infinity'::double"),
-    "VARCHAR": ("''", "'web'", "'%'", "'(a+)+$'", "repeat('ab', 1000)", '\'{"a": [1, {"b": null}]}\'', "'é😀'"),
-    "BOOLEAN": ("true", "false"),
-    "DATE": ("date '2026-11-03'", "'infinity'::date", "date '0001-01-01'"),
-    "TIMESTAMP": ("timestamp '2026-11-03 01:02:03'", "'-infinity'::timestamp"),
-    "INTERVAL": ("interval 1 day", "interval '1000000' year"),
-    "DECIMAL": ("1.25", "-0.0000000001", "99999999999999999999999999999999999.9"),
-    "VARCHAR[]": ("['a', null, 'b']", "[]"),
-    "BIGINT[]": ("[1, 2, 3]", "range(0, 50)", "[]"),
-    "MAP": ("map {'a': 1}",),
-    "STRUCT": ("{'a': 1, 'b': 'c'}",),
-    "BLOB": ("'\\xAA\\x00'::blob",),
-    "LAMBDA": ("lambda x: x", "lambda x: x + 1", "lambda x: length(x::varchar) > 1"),
+    kind: values
+    for kind, *values in lines(r"""
+    BIGINT     0  -1  7  1000  9223372036854775807  2000000000
+    DOUBLE     0.0  -1.5  1e308  'nan'::double  '-infinity'::double
+    VARCHAR    ''  'web'  '%'  '(a+)+$'  repeat('ab', 1000)  '{"a": [1, {"b": null}]}'  'é😀'
+    BOOLEAN    true  false
+    DATE       date '2026-11-03'  'infinity'::date  date '0001-01-01'
+    TIMESTAMP  timestamp '2026-11-03 01:02:03'  '-infinity'::timestamp
+    INTERVAL   interval 1 day  interval '1000000' year
+    DECIMAL    1.25  -0.0000000001  99999999999999999999999999999999999.9
+    VARCHAR[]  ['a', null, 'b']  []
+    BIGINT[]   [1, 2, 3]  range(0, 50)  []
+    MAP        map {'a': 1}
+    STRUCT     {'a': 1, 'b': 'c'}
+    BLOB       '\xAA\x00'::blob
+    LAMBDA     lambda x: x  lambda x: x + 1  lambda x: length(x::varchar) > 1
+    """)
 }
 OF_TYPES = """
 select function_name, function_type, parameter_types

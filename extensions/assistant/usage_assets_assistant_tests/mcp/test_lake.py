@@ -14,11 +14,10 @@ from usage_assets.warehouse.values import WarehouseError
 from usage_assets_assistant.mcp import caged
 from usage_assets_assistant.mcp.asking import describe, query
 from usage_assets_assistant.mcp.sight import Sight
-from usage_assets_assistant.mcp.spend import spend
 from usage_assets_assistant.mcp.store import Opened, Store
 from usage_assets_assistant.mcp.tracing import due
 from usage_assets_assistant_tests.mcp.conftest import ID, add_people
-from usage_assets_assistant_tests.mcp.test_figures import ALL, MONTH, structured
+from usage_assets_assistant_tests.mcp.test_figures import ALL, rows_of_sql, spending, structured
 from usage_assets_assistant_tests.mcp.test_sight import IN_ANY_PLACE, find_nothing
 from usage_assets_lake.warehouse import Lake
 from usage_assets_report_tests.conftest import LAST, make_all_views
@@ -43,10 +42,10 @@ def test_a_lake_answers_and_lets_nothing_out(lake: Lake, tmp_path: Path, monkeyp
     with store.opened() as opened:
         assert structured(due(opened, None, ALL, None)) == expected
         assert expected["freshness"]
-        assert structured(spend(opened, *MONTH, "team", {}, ALL, None))["rows"]
+        assert spending(opened, "team")["rows"]
         assert structured(describe(opened, None, ALL, None))["rows"]
         sql = "select team, sum(amount_usd) as usd from costs.by_team where cost_basis = 'billed' group by all"
-        assert structured(query(opened, sql, ALL, None))["rows"]
+        assert rows_of_sql(opened, sql)
         find_nothing(opened, IN_ANY_PLACE, tmp_path, monkeypatch)
     with store.opened() as again:
         assert again is opened
@@ -61,11 +60,11 @@ def get_a_new_connection_after_one_is_lost(lake: Lake, store: Store, first: Open
         others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
         session.execute(f"select pg_terminate_backend(pid) {others}")
     with suppress(WarehouseError, duckdb.Error), store.opened() as opened:
-        assert structured(query(opened, CONNECTIONS, ALL, None))["rows"]
+        assert rows_of_sql(opened, CONNECTIONS)
     away = Path(lake.data).rename(f"{lake.data}.away")
     with pytest.raises(WarehouseError, match="No such file"), store.opened() as opened:
         query(opened, CONNECTIONS, ALL, None)
     away.rename(lake.data)
     with store.opened() as again:
         assert again is not first
-        assert structured(query(again, CONNECTIONS, ALL, None))["rows"]
+        assert rows_of_sql(again, CONNECTIONS)

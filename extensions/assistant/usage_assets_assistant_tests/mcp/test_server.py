@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from decimal import Decimal
 from importlib.metadata import version
@@ -29,10 +29,9 @@ from usage_assets_assistant.mcp.answers import MOST_CHARACTERS, MOST_OF_NAME, An
 from usage_assets_assistant.mcp.asking import query
 from usage_assets_assistant.mcp.command import key_of
 from usage_assets_assistant.mcp.sight import Sight
-from usage_assets_assistant.mcp.spend import spend
 from usage_assets_assistant.mcp.store import Store
 from usage_assets_assistant_tests.mcp.conftest import See
-from usage_assets_assistant_tests.mcp.test_figures import ALL, MONTH, structured
+from usage_assets_assistant_tests.mcp.test_figures import ALL, spending, structured
 from usage_assets_report_tests.conftest import HOSTILE
 from usage_assets_tests.terminal import COMMAND, ROOT
 
@@ -52,16 +51,22 @@ class Assistant:
         return self.portal.call(self.client.call_tool, tool, arguments)
 
 
-@pytest.fixture(scope="module")
-def assistant(address: WarehouseAddress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
-    folder = tmp_path_factory.mktemp("assistant")
+@contextmanager
+def served(environment: dict[str, str], folder: Path) -> Iterator[Assistant]:
+    """A client of a server that is started in a folder."""
     command, *arguments = COMMAND
-    environment = os.environ | {"USAGE_WAREHOUSE": str(address.file)}
     server = StdioServerParameters(command=command, args=[*arguments, "mcp"], env=environment, cwd=str(folder))
     with start_blocking_portal() as portal:
         opened: AbstractContextManager[Client] = portal.wrap_async_context_manager(Client(stdio_client(server)))
         with opened as client:
             yield Assistant(client, portal)
+
+
+@pytest.fixture(scope="module")
+def assistant(address: WarehouseAddress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
+    folder = tmp_path_factory.mktemp("assistant")
+    with served(os.environ | {"USAGE_WAREHOUSE": str(address.file)}, folder) as assistant:
+        yield assistant
     assert not [*folder.iterdir()]
 
 
@@ -143,18 +148,13 @@ def test_made_up_costs_are_no_answer_and_the_first_real_ones_are(address: Wareho
     for folder in (".demo", "data"):
         (tmp_path / folder).mkdir()
     shutil.copy(published, tmp_path / ".demo" / "usage-latest.duckdb")
-    command, *arguments = COMMAND
     environment = {name: value for name, value in os.environ.items() if not name.lower().startswith("usage_")}
-    server = StdioServerParameters(command=command, args=[*arguments, "mcp"], env=environment, cwd=str(tmp_path))
-    with start_blocking_portal() as portal:
-        opened: AbstractContextManager[Client] = portal.wrap_async_context_manager(Client(stdio_client(server)))
-        with opened as client:
-            assistant = Assistant(client, portal)
-            nothing = assistant.call("spend")
-            assert nothing.is_error
-            assert "does not exist yet" in nothing.content[0].text
-            shutil.copy(published, tmp_path / "data" / "usage-latest.duckdb")
-            assert structured(assistant.call("spend"))["rows"]
+    with served(environment, tmp_path) as assistant:
+        nothing = assistant.call("spend")
+        assert nothing.is_error
+        assert "does not exist yet" in nothing.content[0].text
+        shutil.copy(published, tmp_path / "data" / "usage-latest.duckdb")
+        assert structured(assistant.call("spend"))["rows"]
 
 
 def test_an_answer_is_of_the_newest_copy(address: WarehouseAddress, tmp_path: Path) -> None:
@@ -164,14 +164,14 @@ def test_an_answer_is_of_the_newest_copy(address: WarehouseAddress, tmp_path: Pa
     shutil.copy(published, copy)
     store = Store(address_of(str(tmp_path / "usage.duckdb"), None), Sight())
     with store.opened() as first:
-        rows = structured(spend(first, *MONTH, "cost_basis", {}, ALL, None))["rows"]
+        rows = spending(first)["rows"]
     with store.opened() as again:
         assert again is first
     shutil.copy(copy, tmp_path / "new")
     (tmp_path / "new").replace(copy)
     with store.opened() as second:
         assert second is not first
-        assert structured(spend(second, *MONTH, "cost_basis", {}, ALL, None))["rows"] == rows
+        assert spending(second)["rows"] == rows
     store.close()
 
 

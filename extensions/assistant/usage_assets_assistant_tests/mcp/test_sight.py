@@ -20,7 +20,15 @@ from usage_assets_assistant.mcp.store import Opened
 from usage_assets_assistant.mcp.tracing import due, explain
 from usage_assets_assistant.query.untrusted import Relation
 from usage_assets_assistant_tests.mcp.conftest import ADDRESS, ID, KEY, NAME, OTHER, See
-from usage_assets_assistant_tests.mcp.test_figures import ALL, MONTH, all_rows, explained, structured
+from usage_assets_assistant_tests.mcp.test_figures import (
+    ALL,
+    MONTH,
+    all_rows,
+    explained,
+    rows_of_sql,
+    spending,
+    structured,
+)
 from usage_assets_assistant_tests.query import hostile
 from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import IS_NIGHT
@@ -118,7 +126,7 @@ def test_each_text_column_is_known_or_left_out(see: See) -> None:
 
 def test_hidden_people_change_no_sum(see: See) -> None:
     kinds = ("none", "hashed", "names")
-    sums = [structured(spend(see(people=people), *MONTH, "person", {}, ALL, None))["totals"] for people in kinds]
+    sums = [spending(see(people=people), "person")["totals"] for people in kinds]
     assert sums[0] == sums[1] == sums[2]
     rows = {
         people: all_rows(lambda cursor, people=people: spend(see(people=people), *MONTH, "person", {}, ALL, cursor))
@@ -129,7 +137,7 @@ def test_hidden_people_change_no_sum(see: See) -> None:
     assert len([name for name in names["hashed"] if name and name.startswith("person-")]) > 10
     assert len(rows["hashed"]) == len(rows["names"])
     by_person = "select count(distinct person_id) as people from costs.active_people"
-    counted = [structured(query(see(people=people), by_person, ALL, None))["rows"] for people in ("hashed", "names")]
+    counted = [rows_of_sql(see(people=people), by_person) for people in ("hashed", "names")]
     assert counted[0] == counted[1] != [["0"]], "people are counted without being shown"
 
 
@@ -140,11 +148,11 @@ def test_a_key_that_is_called_after_a_person_loses_the_address(see: See) -> None
 
 def test_only_a_team_is_shown(see: See) -> None:
     opened, whole = see(teams=("web",)), see()
-    [seen, *_] = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
-    [of_team, *_] = structured(spend(whole, *MONTH, "team", {"team": "web"}, ALL, None))["totals"]
+    [seen, *_] = spending(opened)["totals"]
+    [of_team, *_] = spending(whole, "team", team="web")["totals"]
     assert seen["values"] == of_team["values"]
     assert explained(whole, seen["explain"]) == Decimal(seen["values"]["amount"])
-    assert "explain" not in structured(spend(see(teams=("web", "a")), *MONTH, "day", {}, ALL, None))["rows"][0]
+    assert "explain" not in spending(see(teams=("web", "a")), "day")["rows"][0]
     for tool in ("spend by team", "compare", "budgets", "incidents", "forecast", "unit_costs", "spend by project"):
         assert "research" not in said(TOOLS[tool](opened)), tool
     changes = structured(TOOLS["compare"](opened))["rows"]
@@ -158,13 +166,13 @@ def test_only_a_team_is_shown(see: See) -> None:
     with pytest.raises(WarehouseError, match=r"costs\.by_day is about more than this assistant may see"):
         query(opened, "select sum(amount_usd) from costs.by_day where cost_basis = 'billed'", ALL, None)
     sql = "select distinct team from costs.allocated_costs_named"
-    assert structured(query(opened, sql, ALL, None))["rows"] == [["web"]]
+    assert rows_of_sql(opened, sql) == [["web"]]
 
 
 def test_only_a_connection_is_shown(see: See) -> None:
     opened, whole = see(connections=("openai",)), see()
-    [seen, *_] = structured(spend(opened, *MONTH, "cost_basis", {}, ALL, None))["totals"]
-    [of_one, *_] = structured(spend(whole, *MONTH, "cost_basis", {"connection": "openai"}, ALL, None))["totals"]
+    [seen, *_] = spending(opened)["totals"]
+    [of_one, *_] = spending(whole, connection="openai")["totals"]
     assert seen["values"] == of_one["values"]
     assert explained(whole, seen["explain"]) == Decimal(seen["values"]["amount"])
     for tool in TOOLS.keys() - {"spend by person", "describe"}:
@@ -185,7 +193,7 @@ def test_only_a_connection_is_shown(see: See) -> None:
         with pytest.raises(WarehouseError, match="is not offered"):
             query(opened, f"select * from {name}", ALL, None)
     sql = "select distinct connection from costs.daily_costs"
-    assert structured(query(opened, sql, ALL, None))["rows"] == [["openai"]]
+    assert rows_of_sql(opened, sql) == [["openai"]]
 
 
 def test_of_a_team_and_a_connection_nothing_is_shown_that_is_of_one_alone(see: See) -> None:
