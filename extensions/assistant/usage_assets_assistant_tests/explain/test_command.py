@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from usage_assets_assistant.explain.lineage import MissingLinkError
 from usage_assets_report_tests.computed import compute_insights
 from usage_assets_tests.end_to_end.conftest import hold_project, settings_in, with_main_endpoints
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
+from usage_assets_tests.models.days import cases
 from usage_assets_tests.terminal import SECRETS, Said, Terminal
 
 DAY = last_days(2)[0]
@@ -68,7 +69,7 @@ amount = 40
 id = "order 9"
 valid_from = {DAY}
 """
-OF_DAY = ("--day", str(DAY))
+OF_DAY = f"--day {DAY}"
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +83,7 @@ def published(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
     with time_machine.travel(NOW), hold_project(sandbox_process, folder, variables) as project:
         for connection in ("openai", "anthropic", "chatgpt"):
             assert project.fetch(connection, [DAY]).success
-        restated = {"provider": "anthropic", "days": [str(DAY)], "change": "scale"}
-        sandbox_process.control("POST", "restate", restated)
+        sandbox_process.restate("anthropic", DAY)
         assert project.fetch("anthropic", [DAY]).success
         compute_insights(project.warehouse, settings_in(sandbox_process, folder, variables))
         publish(project.warehouse)
@@ -140,7 +140,7 @@ def refusal(said: Said, code: int = 2) -> str:
 
 
 def test_an_entity_is_followed_to_the_values_that_are_in_each_of_its_figures(home: Terminal) -> None:
-    said = home.type("explain", f"daily-{DAY}", "--json")
+    said = home.run(f"explain daily-{DAY} --json")
     found = explained(said)
     figures = {figure["column"]: figure for figure in found["figures"]}
     assert [*figures] == ["total_requests", "total_tokens", "total_cost"]
@@ -153,22 +153,17 @@ def test_an_entity_is_followed_to_the_values_that_are_in_each_of_its_figures(hom
     for figure in figures.values():
         values = [Decimal(value["text"]) for value in figure["values"]]
         assert sum(values) == Decimal(figure["value"])
-    assert [step["relation"] for step in found["steps"]] == [
-        "port_entities.openai_daily_usage",
-        "openai.costs",
-        "openai.usage_completions",
-    ]
-    assert {request["path"] for request in found["requests"]} == {
-        "organization/costs",
-        "organization/usage/completions",
-    }
+    relations = ["port_entities.openai_daily_usage", "openai.costs", "openai.usage_completions"]
+    assert [step["relation"] for step in found["steps"]] == relations
+    paths = {"organization/costs", "organization/usage/completions"}
+    assert {request["path"] for request in found["requests"]} == paths
     assert not any(secret in said.out for secret in SECRETS)
 
 
 def test_many_rows_of_a_day_are_told_apart_as_a_few_are(home: Terminal) -> None:
-    of_bills = ("--where", "token_type=output_tokens", "--model", "claude-opus-5", "--column", "native_amount")
-    words = ("--table", "costs.allocated_costs", *OF_DAY, "--connection", "anthropic", *of_bills, "--json")
-    few = explained(home.type("explain", *words))
+    of_bills = "--where token_type=output_tokens --model claude-opus-5 --column native_amount"
+    words = f"--table costs.allocated_costs {OF_DAY} --connection anthropic {of_bills} --json"
+    few = explained(home.run(f"explain {words}"))
     [step] = [each for each in few["steps"] if each["relation"] == "costs.allocated_costs"]
     assert all("rounded by the largest remainder" in line for line in step["arithmetic"])
     assert {row["cause"] for row in few["restatements"] if row["table_name"] == "anthropic.cost_report"} == {"provider"}
@@ -177,7 +172,7 @@ def test_many_rows_of_a_day_are_told_apart_as_a_few_are(home: Terminal) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for limit in ("MOST_ROWS_TWICE", "MOST_ROWS_CHANGED"):
             patch.setattr(lineage, limit, 0)
-        many = explained(home.type("explain", *words))
+        many = explained(home.run(f"explain {words}"))
     [same] = many["figures"]
     assert sorted(map(str, same.pop("values"))) == values
     assert same == figure
@@ -185,8 +180,8 @@ def test_many_rows_of_a_day_are_told_apart_as_a_few_are(home: Terminal) -> None:
 
 
 def test_a_cell_of_a_view_is_explained_in_text(home: Terminal) -> None:
-    words = ("--team", TEAM, "--connection", "anthropic", "--where", "cost_basis=notional", "--column", "amount_usd")
-    said = home.type("explain", "--table", "costs.by_team", *OF_DAY, *words, "--verify", "--sql")
+    words = f"--table costs.by_team {OF_DAY} --connection anthropic --where cost_basis=notional --column amount_usd"
+    said = home.run(f"explain {words} --verify --sql --team", TEAM)
     assert not said.code
     value = first(home, f"select amount_usd from costs.by_team where team = '{TEAM.replace(chr(39), chr(39) * 2)}'")
     assert said.lines[0] == f"costs.by_team amount_usd: {value.normalize():f} USD"
@@ -207,11 +202,11 @@ def test_a_cell_of_a_view_is_explained_in_text(home: Terminal) -> None:
 
 def test_runs_are_linked_where_the_ui_is(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USAGE_UI_URL", "https://dagster.example/")
-    found = explained(home.type("explain", "--table", "openai.costs_control", "--json"))
+    found = explained(home.run("explain --table openai.costs_control --json"))
     assert [run["link"].startswith("https://dagster.example/runs/") for run in found["runs"]] == [True]
 
 
-BUDGET = ("--table", "costs.budget_status", "--where", "budget=all", "--where", f"first_day={DAY.replace(day=1)}")
+BUDGET = f"--table costs.budget_status --where budget=all --where first_day={DAY.replace(day=1)} --column provisional"
 
 
 def test_each_figure_that_is_computed_has_a_method() -> None:
@@ -224,31 +219,27 @@ def test_each_figure_that_is_computed_has_a_method() -> None:
 
 def test_a_budget_that_is_computed_otherwise_now_is_named(home: Terminal) -> None:
     change(home, "update costs.budget_status set provisional = provisional + 1 where budget = 'all'")
-    said = home.type("explain", *BUDGET, "--column", "provisional")
-    assert "and what is stored gives" in refusal(said, 1)
+    assert "and what is stored gives" in refusal(home.run(f"explain {BUDGET}"), 1)
     change(home, "update costs.budget_status set budget = 'none' where budget = 'all'")
-    said = home.type("explain", *(word.replace("=all", "=none") for word in BUDGET), "--column", "provisional")
+    said = home.run("explain " + BUDGET.replace("=all", "=none"))
     assert "budget none is no longer in the connections file" in refusal(said, 1)
 
 
 def test_a_restatement_whose_first_answer_was_pruned_is_named(home: Terminal) -> None:
     files = files_in(home.folder / "raw" / "anthropic" / "cost_report")
     remove(sorted(files, key=lambda file: file.stored_at)[:2])
-    words = ("--where", "table_name=anthropic.cost_report", "--where", "total=row_count", "--column", "before")
-    change(
-        home,
-        "update ledger.partition_versions set row_count = 7 where version = 1 and table_name = 'anthropic.cost_report'",
-    )
-    said = home.type("explain", "--table", "ledger.restatements", "--connection", "anthropic", *words)
+    of_first = "version = 1 and table_name = 'anthropic.cost_report'"
+    change(home, f"update ledger.partition_versions set row_count = 7 where {of_first}")
+    words = "--where table_name=anthropic.cost_report --where total=row_count --column before"
+    said = home.run(f"explain --table ledger.restatements --connection anthropic {words}")
     assert f"has no answer for {DAY}" in refusal(said, 1)
 
 
 def test_a_pruned_answer_is_named(home: Terminal) -> None:
     shutil.rmtree(home.folder / "raw" / "chatgpt")
-    said = home.type("explain", "--table", "costs.by_day", *OF_DAY, "--connection", "chatgpt", "--column", "amount_usd")
-    assert (said.code, len(said.complaints)) == (2, 1)  # credits and dollars
-    words = ("--where", "cost_basis=credits", "--column", "amount_usd")
-    said = home.type("explain", "--table", "costs.by_day", *OF_DAY, "--connection", "chatgpt", *words, "--verify")
+    words = f"--table costs.by_day {OF_DAY} --connection chatgpt --column amount_usd"
+    refusal(home.run(f"explain {words}"))  # credits and dollars
+    said = home.run(f"explain {words} --where cost_basis=credits --verify")
     assert f"has no answer for {DAY}" in refusal(said, 1)
     assert "costs.daily_costs: " in said.out
 
@@ -256,31 +247,29 @@ def test_a_pruned_answer_is_named(home: Terminal) -> None:
 def test_an_unreadable_answer_is_named(home: Terminal) -> None:
     for path in (home.folder / "raw" / "openai" / "costs").iterdir():
         path.write_bytes(b"no archive")
-    said = home.type("explain", "--table", "openai.costs_control")
-    assert "cannot be read" in refusal(said, 1)
+    assert "cannot be read" in refusal(home.run("explain --table openai.costs_control"), 1)
 
 
-CHANGES = (
-    ("update openai.costs set amount_value = amount_value + 1", "costs.by_day", "backfill --due"),
-    ("delete from openai.costs", "costs.by_day", "no longer computes this row"),
-    ("update costs.daily_costs set amount_usd = 0", "port_entities.openai_daily_usage", None),
-    ("update openai.costs_control set amount_value = 0", "openai.costs_control", "does not have this row"),
-)
-"""A change of what is published, what is explained then, and what is said; None where nothing is wrong."""
+CHANGES = cases("""
+    update openai.costs set amount_value = amount_value + 1 -> costs.by_day --column amount_usd -> backfill --due
+    delete from openai.costs -> costs.by_day --column amount_usd -> no longer computes this row
+    update costs.daily_costs set amount_usd = 0 -> port_entities.openai_daily_usage --column total_cost ->
+    update openai.costs_control set amount_value = 0
+      -> openai.costs_control --column amount_value -> does not have this row
+""")
+"""A change of what is published, what is explained then, and what is said; nothing where nothing is wrong."""
 
 
 def test_rows_that_have_changed_since_are_found(home: Terminal, published: Path) -> None:
-    column = {"costs.by_day": "amount_usd", "port_entities.openai_daily_usage": "total_cost"}
-    for statement, relation, message in CHANGES:
+    for statement, words, message in CHANGES:
         home.warehouse.published.unlink()
         shutil.copy(published / "usage-latest.duckdb", home.folder)
         change(home, statement)
-        words = ("--connection", "openai", "--column", column.get(relation, "amount_value"))
-        said = home.type("explain", "--table", relation, *OF_DAY, *words)
-        if message is None:
-            assert not said.code, (statement, relation, said.err)
+        said = home.run(f"explain {OF_DAY} --connection openai --table {words}")
+        if message:
+            assert message in refusal(said, 1), statement
         else:
-            assert message in refusal(said, 1), (statement, relation)
+            assert not said.code, (statement, said.err)
 
 
 def test_a_figure_that_the_archive_does_not_give_is_found(home: Terminal) -> None:
@@ -288,9 +277,9 @@ def test_a_figure_that_the_archive_does_not_give_is_found(home: Terminal) -> Non
     for table in ("openai.costs", "costs.daily_costs", "costs.allocated_costs"):
         change(home, f"delete from {table} where line_item = '{row}'")
     change(home, "update ledger.partition_versions set has_sums = null")  # the view adds up the rows then
-    words = ("--table", "costs.by_day", *OF_DAY, "--connection", "openai", "--column", "amount_usd")
-    assert not home.type("explain", *words).code
-    assert "and the archived answers give" in refusal(home.type("explain", *words, "--verify"), 1)
+    words = f"--table costs.by_day {OF_DAY} --connection openai --column amount_usd"
+    assert not home.run(f"explain {words}").code
+    assert "and the archived answers give" in refusal(home.run(f"explain {words}", "--verify"), 1)
 
 
 def test_a_list_cost_before_discounts_is_not_taken_for_the_bills_amount() -> None:
@@ -304,20 +293,19 @@ def test_a_list_cost_before_discounts_is_not_taken_for_the_bills_amount() -> Non
 def test_a_forgotten_person_is_found_under_a_stand_in_alone(home: Terminal) -> None:
     stored = f"select identifier from port_entities.ai_user_cost where user_id = '{PERSON}'"
     identifier = first(home, stored)
-    record = first(
-        home, f"select identifier from port_entities.claude_code_analytics where contains(title, '{PERSON}')"
-    )
+    titled = f"contains(title, '{PERSON}')"
+    record = first(home, f"select identifier from port_entities.claude_code_analytics where {titled}")
     people = "select list(distinct user_id) from costs.daily_costs where source_table = 'anthropic.claude_code'"
     before = first(home, people)
     connections = home.folder / "connections.toml"
     connections.write_text(connections.read_text().replace(PERSON, "somebody"))
-    assert not home.type("people", "forget", PERSON).code
+    assert not home.run("people forget", PERSON).code
     for each in (identifier, record):
-        assert "the person was forgotten" in refusal(home.type("explain", each))
-    words = ("--table", "costs.by_user", *OF_DAY, "--where", "cost_basis=notional", "--column", "amount_usd", "--user")
-    assert "the person was forgotten" in refusal(home.type("explain", *words, PERSON))
+        assert "the person was forgotten" in refusal(home.run("explain", each))
+    words = f"--table costs.by_user {OF_DAY} --where cost_basis=notional --column amount_usd --user"
+    assert "the person was forgotten" in refusal(home.run(f"explain {words}", PERSON))
     [stand_in] = {*first(home, people)} - {*before}
-    said = home.type("explain", *words, stand_in, "--verify")
+    said = home.run(f"explain {words}", stand_in, "--verify")
     assert not said.code, said.err
     assert stand_in in said.out
     assert PERSON not in said.out
@@ -326,35 +314,33 @@ def test_a_forgotten_person_is_found_under_a_stand_in_alone(home: Terminal) -> N
 # Bad input
 
 
-BAD_INPUT: Sequence[tuple[tuple[str, ...], str]] = (
-    ((), "give the identifier of an entity in Port, or a --table"),
-    (("an-id", "--table", "openai.costs"), "give the identifier"),
-    (("an-id",), "no entity is called an-id"),
-    (("an-id", "--blueprint", "ai_connection"), "these have: ai_anomaly, ai_budget, ai_cost_record"),
-    (("--table", "nowhere"), "no table or view with figures"),
-    (("--table", "openai.costs", "--team", "web"), "openai.costs has no column for --team"),
-    (("--table", "openai.costs", "--day", "2020-01-01"), "no row fits"),
-    (("--table", "openai.costs"), "name a --column to explain its sum"),
-    (("--table", "costs.by_day", "--column", "native_amount"), "are never added"),
-    (("--table", "costs.budget_status", "--column", "amount"), "rows fit: say which row is meant"),
-    ((*BUDGET, "--column", "provisional", "--input", "2026-12-01"), "is not computed from 2026-12-01"),
-)
+BAD_INPUT = cases(f"""
+    an-id --table openai.costs -> give the identifier
+    an-id -> no entity is called an-id
+    an-id --blueprint ai_connection -> these have: ai_anomaly, ai_budget, ai_cost_record
+    --table nowhere -> no table or view with figures
+    --table openai.costs --team web -> openai.costs has no column for --team
+    --table openai.costs --day 2020-01-01 -> no row fits
+    --table openai.costs -> name a --column to explain its sum
+    --table costs.by_day --column native_amount -> are never added
+    --table costs.budget_status --column amount -> rows fit: say which row is meant
+    {BUDGET} --input 2026-12-01 -> is not computed from 2026-12-01
+""")
 
 
 def test_bad_input_is_one_line(home: Terminal) -> None:
-    for words, message in BAD_INPUT:
-        assert message in refusal(home.type("explain", *words)), words
+    for words, message in (*BAD_INPUT, ("", "give the identifier of an entity in Port, or a --table")):
+        assert message in refusal(home.run(f"explain {words}")), words
 
 
 def test_days_are_checked_before_anything_is_loaded(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USAGE_WAREHOUSE", "nowhere/usage.duckdb")
-    for option, day, wanted in (
-        ("--day", "2026-02-30", "a day: write YYYY-MM-DD"),
-        ("--input", "today", "a day: write YYYY-MM-DD"),
-        ("--month", "2026-13", "a month: write YYYY-MM"),
-    ):
-        said = refusal(home.type("explain", "--table", "costs.by_day", option, day))
-        assert f"{option} '{day}' is not {wanted}" in said
+    for words, said in cases("""
+        --day 2026-02-30 -> --day '2026-02-30' is not a day: write YYYY-MM-DD
+        --input today -> --input 'today' is not a day: write YYYY-MM-DD
+        --month 2026-13 -> --month '2026-13' is not a month: write YYYY-MM
+    """):
+        assert said in refusal(home.run(f"explain --table costs.by_day {words}"))
 
 
 def test_nothing_is_written_beside_the_warehouse(home: Terminal) -> None:
@@ -365,6 +351,6 @@ def test_nothing_is_written_beside_the_warehouse(home: Terminal) -> None:
 
     before = [*files()]
     with duckdb.connect(str(home.database)):
-        assert not home.type("explain", "--table", "openai.costs_control", "--verify").code
+        assert not home.run("explain --table openai.costs_control --verify").code
     after = {*files()} - {*before}
     assert {path for path, _ in after} <= {home.database}

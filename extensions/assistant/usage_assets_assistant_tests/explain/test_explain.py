@@ -117,8 +117,7 @@ def company(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) 
             project.fetch_all(DAYS)
             for connection in ("openai", "anthropic"):
                 assert project.look_up(connection).success
-            restated = {"provider": "anthropic", "days": [str(RESTATED)], "change": "scale"}
-            sandbox_process.control("POST", "restate", restated)
+            sandbox_process.restate("anthropic", RESTATED)
             assert project.fetch("anthropic", [RESTATED]).success
             warehouse, settings = project.warehouse, settings_in(sandbox_process, folder, variables)
             compute_insights(warehouse, settings, MORNING)
@@ -310,8 +309,7 @@ def test_restated_totals_of_cuts_that_overlap_are_followed_to_the_cut_that_count
     days = last_days(24)
     with hold_project(sandbox, tmp_path) as project:
         assert project.fetch("chatgpt", days, "codex_usage").success
-        restated = {"provider": "chatgpt", "days": [str(day) for day in days], "change": "scale"}
-        sandbox.control("POST", "restate", restated)
+        sandbox.restate("chatgpt", *days)
         assert project.fetch("chatgpt", days, "codex_usage").success
         cuts = "select usage_date, list_sort(list_distinct(list(cut))) as cuts from chatgpt.codex_usage group by all"
         last = {
