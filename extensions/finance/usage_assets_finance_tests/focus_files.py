@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from usage_assets_tests.models.days import one_a_line
+
 HEADER = (
     "BilledCost,BillingAccountId,BillingAccountName,BillingCurrency,BillingPeriodEnd,BillingPeriodStart,ChargeCategory,"
     "ChargeClass,ChargeDescription,ChargeFrequency,ChargePeriodEnd,ChargePeriodStart,ConsumedQuantity,ConsumedUnit,"
@@ -16,39 +18,42 @@ HEADER = (
     "x_Operation,x_ServiceCode"
 )
 COLUMNS = tuple(next(csv.reader([HEADER])))
-CHARGE: Mapping[str, str] = {
-    "BilledCost": "1.25",
-    "BillingAccountId": "111122223333",
-    "BillingAccountName": "Acme",
-    "BillingCurrency": "USD",
-    "BillingPeriodStart": "2026-11-01T00:00:00Z",
-    "BillingPeriodEnd": "2026-12-01T00:00:00Z",
-    "ChargeCategory": "Usage",
-    "ChargeDescription": "$0.003 per 1K input tokens",
-    "ChargeFrequency": "Usage-Based",
-    "ChargePeriodStart": "2026-11-02T00:00:00Z",
-    "ChargePeriodEnd": "2026-11-03T00:00:00Z",
-    "ConsumedQuantity": "416.5",
-    "ConsumedUnit": "1K tokens",
-    "ContractedCost": "1.25",
-    "EffectiveCost": "1.25",
-    "InvoiceIssuerName": "Amazon Web Services, Inc.",
-    "ListCost": "1.5",
-    "PricingQuantity": "416.5",
-    "PricingUnit": "1K tokens",
-    "ProviderName": "AWS",
-    "PublisherName": "Anthropic",
-    "RegionId": "us-east-1",
-    "ServiceCategory": "AI and Machine Learning",
-    "ServiceName": "Amazon Bedrock",
-    "SkuId": "SKU1",
-    "SkuMeter": "USE1-Claude4.5Sonnet-input-tokens",
-    "SkuPriceId": "SKU1.1",
-    "SubAccountId": "444455556666",
-    "SubAccountName": "research",
-    "Tags": '{"team": "research"}',
-    "x_ServiceCode": "AmazonBedrock",
-}
+CHARGE: Mapping[str, str] = dict(
+    line.split("=", 1)
+    for line in one_a_line("""
+    BilledCost=1.25
+    BillingAccountId=111122223333
+    BillingAccountName=Acme
+    BillingCurrency=USD
+    BillingPeriodStart=2026-11-01T00:00:00Z
+    BillingPeriodEnd=2026-12-01T00:00:00Z
+    ChargeCategory=Usage
+    ChargeDescription=$0.003 per 1K input tokens
+    ChargeFrequency=Usage-Based
+    ChargePeriodStart=2026-11-02T00:00:00Z
+    ChargePeriodEnd=2026-11-03T00:00:00Z
+    ConsumedQuantity=416.5
+    ConsumedUnit=1K tokens
+    ContractedCost=1.25
+    EffectiveCost=1.25
+    InvoiceIssuerName=Amazon Web Services, Inc.
+    ListCost=1.5
+    PricingQuantity=416.5
+    PricingUnit=1K tokens
+    ProviderName=AWS
+    PublisherName=Anthropic
+    RegionId=us-east-1
+    ServiceCategory=AI and Machine Learning
+    ServiceName=Amazon Bedrock
+    SkuId=SKU1
+    SkuMeter=USE1-Claude4.5Sonnet-input-tokens
+    SkuPriceId=SKU1.1
+    SubAccountId=444455556666
+    SubAccountName=research
+    Tags={"team": "research"}
+    x_ServiceCode=AmazonBedrock
+    """)
+)
 """A charge that is in order."""
 
 

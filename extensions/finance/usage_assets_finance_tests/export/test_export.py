@@ -25,7 +25,7 @@ from usage_assets.warehouse.values import WarehouseError
 from usage_assets_finance.export import export as module
 from usage_assets_finance.export.columns import COLUMNS
 from usage_assets_finance.export.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
-from usage_assets_tests.fixtures import NewWarehouse, Sandbox
+from usage_assets_tests.fixtures import NewWarehouse
 from usage_assets_tests.models.days import DAY, Days, raw
 from usage_assets_tests.models.filled import SMALLEST, fill
 from usage_assets_tests.terminal import Terminal
@@ -328,14 +328,6 @@ def broken(staged: duckdb.DuckDBPyConnection, planted: str) -> str | None:
 
 
 # What a person types
-
-
-@pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
-    """A person in a folder of their own."""
-    return Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
 
 
 FOCUS = ("export", "focus", "--start", str(DAY), "--end", str(LAST), "--out")

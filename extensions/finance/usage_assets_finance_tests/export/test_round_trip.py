@@ -26,7 +26,7 @@ from usage_assets_finance.focus.charges import FOCUS, Charges
 from usage_assets_finance_tests.focus_files import COLUMNS, on, write
 from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.fixtures import NewWarehouse
-from usage_assets_tests.models.days import Days
+from usage_assets_tests.models.days import Days, cases
 
 DAYS = Window(date(2026, 10, 1), date(2026, 11, 3))
 HEADER = (
@@ -37,53 +37,59 @@ HEADER = (
     *("ListUnitPrice", "ContractedUnitPrice", "PricingCategory", "PricingCurrency", "SkuPriceDetails"),
     *("AvailabilityZone", "x_Discounts"),
 )
-OCTOBER = {"BillingPeriodStart": "2026-10-01T00:00:00Z", "BillingPeriodEnd": "2026-11-01T00:00:00Z"}
-NO_USE = dict.fromkeys(("ConsumedQuantity", "ConsumedUnit"), "")
-NOTHING_PRICED = NO_USE | dict.fromkeys(("PricingQuantity", "PricingUnit", "SkuId", "SkuMeter", "SkuPriceId"), "")
-PURCHASE = {"ChargeCategory": "Purchase", "ChargeFrequency": "One-Time", **NO_USE}
-TAKEN_BACK = {"ChargeClass": "Correction", "ConsumedQuantity": "-2"}
-PLAN = {
-    "CommitmentDiscountCategory": "Spend",
-    "CommitmentDiscountId": "arn:plan/1",
-    "CommitmentDiscountName": "Plan",
-    "CommitmentDiscountQuantity": "62.0",
-    "CommitmentDiscountType": "Savings Plan",
-    "CommitmentDiscountUnit": "USD",
+ALIKE = {
+    "october": "BillingPeriodStart=2026-10-01T00:00:00Z  BillingPeriodEnd=2026-11-01T00:00:00Z",
+    "no use": "ConsumedQuantity=  ConsumedUnit=",
+    "nothing priced": "PricingQuantity=  PricingUnit=  SkuId=  SkuMeter=  SkuPriceId=",
+    "purchase": "ChargeCategory=Purchase  ChargeFrequency=One-Time",
+    "taken back": "ChargeClass=Correction  ConsumedQuantity=-2",
+    "plan": "CommitmentDiscountCategory=Spend  CommitmentDiscountId=arn:plan/1  CommitmentDiscountName=Plan  "
+    "CommitmentDiscountQuantity=62.0  CommitmentDiscountType=Savings Plan  CommitmentDiscountUnit=USD",
 }
+"""What several charges have in common."""
+COSTS_OF = ("BilledCost", "EffectiveCost", "ContractedCost", "ListCost")
 
 
-def costs(billed: str, effective: str, contracted: str, listed: str) -> dict[str, str]:
-    return {"BilledCost": billed, "EffectiveCost": effective, "ContractedCost": contracted, "ListCost": listed}
-
-
-def charge(name: str, day: str = "2026-11-02", **changes: str) -> dict[str, str]:
-    """A charge that no other one has the description of."""
+def charge(name: str, *cells: str) -> dict[str, str]:
+    """A charge that no other one has the description of, with these values."""
+    day = next((cell.removeprefix("day=") for cell in cells if cell.startswith("day=")), "2026-11-02")
     row = on(day, ChargeDescription=name, ServiceProviderName="AWS", InvoiceId="INV-11", SkuPriceId=name)
-    return {**row, **changes}
+    for stated in (each for cell in cells for each in ALIKE.get(cell, cell).split("  ")):
+        column, _, value = stated.partition("=")
+        if column == "costs":
+            row |= zip(COSTS_OF, value.split(","), strict=True)
+        elif column != "day":
+            row[column] = value
+    return row
 
 
 CHARGES = [
-    charge("use", **costs("1.1", "1", "1.1", "1.25"), ListUnitPrice="0.003", AvailabilityZone="az1", x_Discounts="{}"),
-    charge("use in another zone", AvailabilityZone="use1-az2", HostProviderName="AWS", PricingCurrency="USD"),
-    charge("use of an hour", ChargePeriodStart="2026-11-02T07:00:00Z", ChargePeriodEnd="2026-11-02T08:00:00Z"),
-    charge("a resource", ResourceId="arn:1", ResourceName="one", ResourceType="Model", RegionName="Virginia"),
-    charge("smallest", **costs(*["0.000000000000000000000001"] * 4), ConsumedQuantity="1E-7"),
-    charge("fee", "2026-10-01", ChargePeriodEnd="2026-11-01T00:00:00Z", ChargeFrequency="Recurring", **OCTOBER),
-    charge("plan", ChargePeriodEnd="2027-11-02T00:00:00Z", **PURCHASE, **costs("459024", "0", "459024", "459024")),
-    charge("used", CommitmentDiscountStatus="Used", **PLAN, **costs("0", "62", "62", "78.6")),
-    charge("unused", CommitmentDiscountStatus="Unused", **PLAN, **NO_USE, **costs("0", "52.4", "0", "0")),
-    charge("credit", ChargeCategory="Credit", **NOTHING_PRICED, **costs("-2.6", "-3", "-3", "-2.6")),
-    charge("tax", ChargeCategory="Tax", **NOTHING_PRICED, **costs("5", "5", "5", "5")),
-    charge("adjustment", ChargeCategory="Adjustment", **NOTHING_PRICED, **costs("-0.01", "-0.01", "-0.01", "-0.01")),
-    charge("correction", "2026-10-30", **TAKEN_BACK, **costs("-0.5", "-0.4", "-0.5", "-0.5")),
-    charge("euros", BillingAccountId="EU", BillingCurrency="EUR", InvoiceId="", **costs("7.5", "7", "7.5", "8")),
-    charge("no quantity", **NO_USE, PricingQuantity="", PricingUnit=""),
-    charge("no effective cost", **costs("3", "", "", "4")),
-    charge("another unit", ConsumedUnit="Hours", ConsumedQuantity="3", PricingUnit="1 (apply/m)", SkuMeter="Storage"),
-    charge("no account", SubAccountId="", SubAccountName="", Tags="", RegionId="", ServiceCategory=""),
-    charge("the next day", "2026-11-03"),
+    charge(*cells)
+    for cells in cases(
+        """
+    use -> costs=1.1,1,1.1,1.25 -> ListUnitPrice=0.003 -> AvailabilityZone=az1 -> x_Discounts={}
+    use in another zone -> AvailabilityZone=use1-az2 -> HostProviderName=AWS -> PricingCurrency=USD
+    use of an hour -> ChargePeriodStart=2026-11-02T07:00:00Z -> ChargePeriodEnd=2026-11-02T08:00:00Z
+    a resource -> ResourceId=arn:1 -> ResourceName=one -> ResourceType=Model -> RegionName=Virginia
+    smallest -> costs=TINY,TINY,TINY,TINY -> ConsumedQuantity=1E-7
+    fee -> day=2026-10-01 -> ChargePeriodEnd=2026-11-01T00:00:00Z -> ChargeFrequency=Recurring -> october
+    plan -> ChargePeriodEnd=2027-11-02T00:00:00Z -> purchase -> no use -> costs=459024,0,459024,459024
+    used -> CommitmentDiscountStatus=Used -> plan -> costs=0,62,62,78.6
+    unused -> CommitmentDiscountStatus=Unused -> plan -> no use -> costs=0,52.4,0,0
+    credit -> ChargeCategory=Credit -> no use -> nothing priced -> costs=-2.6,-3,-3,-2.6
+    tax -> ChargeCategory=Tax -> no use -> nothing priced -> costs=5,5,5,5
+    adjustment -> ChargeCategory=Adjustment -> no use -> nothing priced -> costs=-0.01,-0.01,-0.01,-0.01
+    correction -> day=2026-10-30 -> taken back -> costs=-0.5,-0.4,-0.5,-0.5
+    euros -> BillingAccountId=EU -> BillingCurrency=EUR -> InvoiceId= -> costs=7.5,7,7.5,8
+    no quantity -> no use -> PricingQuantity= -> PricingUnit=
+    no effective cost -> costs=3,,,4
+    another unit -> ConsumedUnit=Hours -> ConsumedQuantity=3 -> PricingUnit=1 (apply/m) -> SkuMeter=Storage
+    no account -> SubAccountId= -> SubAccountName= -> Tags= -> RegionId= -> ServiceCategory=
+    the next day -> day=2026-11-03
+    """.replace("TINY", "0.000000000000000000000001")
+    )
 ]
-LEFT_OUT = charge("virtual machine", ServiceName="Amazon EC2", **costs("0", "62", "62", "78.6"))
+LEFT_OUT = charge("virtual machine", "ServiceName=Amazon EC2", "costs=0,62,62,78.6")
 SUMS = """
 select
   connection,

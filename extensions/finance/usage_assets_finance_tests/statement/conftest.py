@@ -19,7 +19,7 @@ from usage_assets.providers.openai.costs import Costs, CostsControl
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
-from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox
+from usage_assets_tests.fixtures import NOW, NewWarehouse
 from usage_assets_tests.models.days import Days, raw
 from usage_assets_tests.terminal import Said, Terminal
 
@@ -58,10 +58,10 @@ class Company:
         return self.terminal.folder / "out"
 
     def statement(self, *words: str, month: str = "2026-10") -> Said:
-        return self.terminal.type("statement", "--month", month, "--out", "out", *words)
+        return self.terminal.run("statement --month", month, "--out", "out", *words)
 
     def verify(self, file: Path) -> Said:
-        return self.terminal.type("statement", "verify", str(file))
+        return self.terminal.run(f"statement verify {file}")
 
     def file(self, form: str, center: str = "4711", month: str = "2026-10") -> Path:
         return self.folder / f"statement-{month}-{center}.{form}"
@@ -69,7 +69,7 @@ class Company:
     def state(self, text: str) -> None:
         """Write the connections file, and store its entries as Dagster does."""
         (self.terminal.folder / "connections.toml").write_text(text)
-        assert self.terminal.type("accounting", "--store").code == 0
+        assert self.terminal.run("accounting --store").code == 0
 
     def fetch(self, *rows: Costs, first: date = FIRST, last: date = LAST, settling_days: int | None = None) -> None:
         """Store days of OpenAI, with everything that is computed from them."""
@@ -129,26 +129,20 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def company(
-    stored: Path,
-    sandbox: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    warehouse_with_views: NewWarehouse,
+    stored: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
 ) -> Company:
     """A person with the company's warehouse, in which every day of October is settled."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     for name in terminal.environment:
         if name.endswith("_KEY") and name != "OPENAI_ADMIN_KEY":
             monkeypatch.delenv(name)
-    (tmp_path / "connections.toml").write_text(STATED)
+    (terminal.folder / "connections.toml").write_text(STATED)
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
     monkeypatch.setenv("USAGE_START_DATE", "2026-10-01")
     company = Company(terminal)
     if stored.exists():
         shutil.copy(stored, terminal.database)
     else:
-        warehouse_with_views(tmp_path)
+        warehouse_with_views(terminal.folder)
         with time_machine.travel(NOW - timedelta(hours=1), tick=False):  # before any test
             company.fetch(*BILL)
         shutil.copy(terminal.database, stored)
