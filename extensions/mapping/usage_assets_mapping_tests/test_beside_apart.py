@@ -13,7 +13,6 @@ import pytest
 
 from usage_assets.automation.jobs import USAGE_JOB
 from usage_assets_mapping_tests.apart import entities_of
-from usage_assets_mapping_tests.blueprints import CHANGED_RELATIONS, blueprints_for
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment
 from usage_assets_tests.fixtures import IS_NIGHT, Sandbox, last_days
 from usage_assets_tests.port_user import PortUser, port_user
@@ -26,6 +25,12 @@ FETCHED = {
     "openai": ("costs", "usage_completions"),
     "openai_legacy": ("usage", "billing_usage"),
 }
+SERVED = {
+    "anthropic": ("sk-ant-admin-sandbox", "anthropic"),
+    "openai": ("sk-admin-sandbox", "openai/v1"),
+    "openai_legacy": ("sess-sandbox", "openai/v1"),
+}
+"""Connection -> its key, and where the sandbox serves its provider."""
 MAPPINGS = {
     "mended/claude.yml": "anthropic",
     "mended/codex.yml": "openai_legacy",
@@ -57,9 +62,8 @@ class Company:
         self.sandbox, self.folder, self.user = sandbox, folder, user
         self.stack = ExitStack()
         self.project: Project | None = None
-        (folder / "key").write_text("sk-ant-admin-sandbox")
-        (folder / "openai.key").write_text("sk-admin-sandbox")
-        (folder / "session.key").write_text("sess-sandbox")
+        for name, (key, _) in SERVED.items():
+            (folder / f"{name}.key").write_text(key)
 
     def follow(self, mappings: Mapping[str, str]) -> Project:
         """Have these mappings of connections."""
@@ -69,17 +73,15 @@ class Company:
             for name, connection in mappings.items()
         )
         base = self.sandbox.base_url
-        off = ", ".join(
-            f"{each} = false"
-            for each in ("usage_embeddings", "usage_moderations", "usage_images", "usage_audio_speeches")
-        )
+        unused = ("usage_embeddings", "usage_moderations", "usage_images", "usage_audio_speeches")
+        off = ", ".join(f"{each} = false" for each in unused)
         (self.folder / "connections.toml").write_text(
-            f'[[connection]]\nname = "anthropic"\nprovider = "anthropic"\nkey = "file:{self.folder}/key"\n'
-            f'base_url = "{base}/anthropic"\n'
-            f'[[connection]]\nname = "openai"\nprovider = "openai"\nkey = "file:{self.folder}/openai.key"\n'
-            f'base_url = "{base}/openai/v1"\nendpoints = {{{off}}}\n'
-            f'[[connection]]\nname = "openai_legacy"\nprovider = "openai_legacy"\n'
-            f'key = "file:{self.folder}/session.key"\nbase_url = "{base}/openai/v1"\n{stated}'
+            "".join(
+                f'[[connection]]\nname = "{name}"\nprovider = "{name}"\nkey = "file:{self.folder}/{name}.key"\n'
+                f'base_url = "{base}/{path}"\nendpoints = {{{off if name == "openai" else ""}}}\n'
+                for name, (_, path) in SERVED.items()
+            )
+            + stated
         )
         variables = {
             **sandbox_environment(base, self.folder / "usage.duckdb"),
@@ -125,6 +127,35 @@ class Company:
         return found
 
 
+TYPES: Mapping[type, str] = {
+    str: "string",
+    bool: "boolean",
+    list: "array",
+    dict: "object",
+    **dict.fromkeys((int, float), "number"),
+}
+RELATIONS = {"workspace": ("my_workspace", False), "models": ("my_model", True)}
+"""Those of changed/relations.yml: what each leads to, and whether it leads to many."""
+
+
+def blueprints_for(entities: Entities) -> list[dict[str, Any]]:
+    """The bodies of POST /blueprints for these entities, as who wrote the mapping would have made them: a property has
+    the type of its values, and what others relate to comes first."""
+    made: dict[str, dict[str, Any]] = {}
+    for blueprint in (*(target for target, _ in RELATIONS.values()), *(blueprint for blueprint, _ in entities)):
+        made[blueprint] = {"identifier": blueprint, "title": blueprint, "schema": {"properties": {}}, "relations": {}}
+    for (blueprint, _), entity in entities.items():
+        properties = made[blueprint]["schema"]["properties"]
+        for name, value in entity["properties"].items():
+            known = properties.setdefault(name, {"type": "string"})
+            if value is not None:
+                known["type"] = TYPES[type(value)]
+        for name in entity["relations"]:
+            target, many = RELATIONS[name]
+            made[blueprint]["relations"][name] = {"target": target, "required": False, "many": many}
+    return [*made.values()]
+
+
 def is_alike(ours: Any, theirs: Any) -> bool:
     """Whole numbers are equal; of others, the last digits depend on the order in which doubles are added."""
     if isinstance(ours, (Decimal, float)) or isinstance(theirs, float):
@@ -161,7 +192,7 @@ def test_days_of_each_mapping_are_in_port_as_they_are_made_apart(
         company.fetch(DAYS)
         project = company.follow(MAPPINGS)
         expected = made_apart(sandbox)
-        for body in blueprints_for(expected, CHANGED_RELATIONS):
+        for body in blueprints_for(expected):
             user.call("POST", "/blueprints", body)
         blueprints = sorted({blueprint for blueprint, _ in expected})
         requests = len(asked(sandbox))
@@ -173,9 +204,8 @@ def test_days_of_each_mapping_are_in_port_as_they_are_made_apart(
         _, restated, *_, cleared = DAYS
         for connection, changes in RESTATED.items():
             for endpoint, change in changes:
-                what = {"provider": connection, "endpoint": endpoint, "days": [str(restated)], "change": change}
-                sandbox.control("POST", "restate", what)
-                sandbox.control("POST", "restate", what | {"days": [str(cleared)], "change": "clear"})
+                sandbox.restate(connection, restated, endpoint=endpoint, change=change)
+                sandbox.restate(connection, cleared, endpoint=endpoint, change="clear")
         company.fetch(DAYS[1:])
         company.compute_and_push(DAYS[1:])
         shown = company.shown(blueprints)

@@ -13,6 +13,7 @@ from usage_assets_mapping.entities import Mapped, entities_of
 from usage_assets_mapping.errors import MappingError
 from usage_assets_mapping.evaluating import Evaluator
 from usage_assets_mapping.reading import Expression, Resource, read
+from usage_assets_tests.models.days import cases, one_a_line
 
 OFFICIAL = Path(__file__).parent / "official"
 RESOURCES = read(OFFICIAL / "claude.yml").resources
@@ -39,55 +40,53 @@ def mapped(evaluator: Evaluator, body: object, **expressions: Any) -> Mapped:
     return entities_of(evaluator, resource(**expressions), json.dumps(body))
 
 
-def said(evaluator: Evaluator, body: object, **expressions: Any) -> str:
+NO_ENTITY = cases("""
+    data_path: .id.x[] -> data_path: fails for an item: Cannot index string with string ("x")
+    query: .id > error -> query: fails for an item:
+    identifier: .id + 1 -> identifier: fails for an item: string ("a") and number (1) cannot be added
+    identifier: .n -> identifier: gives 1 for an item: it must be a text (| tostring makes one of a number)
+    identifier: .x -> identifier: gives null for an item
+    identifier: empty -> identifier: gives nothing for an item
+    blueprint: .x[] -> blueprint: fails for an item: Cannot iterate over null
+    title: env -> title: env must not be used: an expression sees the answer only
+    items_to_parse: .n -> itemsToParse: gives no list for an item
+""")
+
+
+@pytest.mark.parametrize(("stated", "reason"), NO_ENTITY)
+def test_what_makes_no_entity_is_one_error(evaluator: Evaluator, stated: str, reason: str) -> None:
+    field, text = stated.split(": ")
     with pytest.raises(MappingError) as raised:
-        mapped(evaluator, body, **expressions)
-    return str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("expressions", "reason"),
-    [
-        ({"data_path": ".id.x[]"}, 'data_path: fails for an item: Cannot index string with string ("x")'),
-        ({"query": ".id > error"}, "query: fails for an item: "),
-        ({"identifier": ".id + 1"}, 'identifier: fails for an item: string ("a") and number (1) cannot be added'),
-        ({"identifier": ".n"}, "identifier: gives 1 for an item: it must be a text (| tostring makes one of a number)"),
-        ({"identifier": ".x"}, "identifier: gives null for an item"),
-        ({"identifier": "empty"}, "identifier: gives nothing for an item"),
-        ({"blueprint": ".x[]"}, "blueprint: fails for an item: Cannot iterate over null"),
-        ({"title": "env"}, "title: env must not be used: an expression sees the answer only"),
-        ({"items_to_parse": ".n"}, "itemsToParse: gives no list for an item"),
-    ],
-)
-def test_what_makes_no_entity_is_one_error(evaluator: Evaluator, expressions: dict[str, str], reason: str) -> None:
-    assert said(evaluator, {"id": "a", "n": 1}, **expressions).startswith(f"m.yml:1: {reason}")
+        mapped(evaluator, {"id": "a", "n": 1}, **{field: text})
+    assert str(raised.value).startswith(f"m.yml:1: {reason}")
 
 
 LONG = "dana.oezdemir-of-the-team@acme-robotics.example"
 
 
-@pytest.mark.parametrize(
-    "expressions",
-    [
-        {"identifier": ".who | tonumber"},
-        {"identifier": ".id + (.who | tonumber)"},
-        {"identifier": "{who} | tojson | fromjson"},
-        {"identifier": "[.n, .who]"},
-        {"identifier": ".who | strptime(.who)"},
-        {"query": ".who"},
-        {"query": "{who}"},
-        {"title": ".who + 1"},
-        {"title": "{who} | tonumber"},
-        {"title": ".n[.who]"},
-    ],
-)
-def test_what_is_said_of_a_value_has_no_half_of_an_address(evaluator: Evaluator, expressions: dict[str, str]) -> None:
+OF_SOMEBODY = one_a_line("""
+    identifier: .who | tonumber
+    identifier: .id + (.who | tonumber)
+    identifier: {who} | tojson | fromjson
+    identifier: [.n, .who]
+    identifier: .who | strptime(.who)
+    query: .who
+    query: {who}
+    title: .who + 1
+    title: {who} | tonumber
+    title: .n[.who]
+""")
+
+
+@pytest.mark.parametrize("stated", OF_SOMEBODY)
+def test_what_is_said_of_a_value_has_no_half_of_an_address(evaluator: Evaluator, stated: str) -> None:
     """No policy would hide it, and nobody who forgets a person would find it."""
-    stated = {name: expression(text) if name == "query" else text for name, text in expressions.items()}
+    field, text = stated.split(": ")
+    body = {"who": LONG, "n": 1, "id": "a"}
     try:
-        failures = mapped(evaluator, {"who": LONG, "n": 1, "id": "a"}, data_path=expression("[.]"), **stated).failures
-        text = " ".join(reason for _, reason in failures.values())
+        failures = mapped(evaluator, body, data_path="[.]", **{field: text}).failures
+        said = " ".join(reason for _, reason in failures.values())
     except MappingError as error:
-        text = str(error)
-    assert text
-    assert not any(part in People("ids").scrubbed(text) for part in ("dana", "oezdemir", "acme", "example"))
+        said = str(error)
+    assert said
+    assert not any(part in People("ids").scrubbed(said) for part in ("dana", "oezdemir", "acme", "example"))

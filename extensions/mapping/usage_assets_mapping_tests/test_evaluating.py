@@ -14,6 +14,7 @@ import pytest
 from usage_assets_mapping.errors import MappingError
 from usage_assets_mapping.evaluating import Evaluator, Limits
 from usage_assets_mapping.tokens import refuse_unsafe
+from usage_assets_tests.models.days import one_a_line
 
 NOW = 1763820000.5  # 2025-11-22 14:00 UTC
 SMALL = Limits(cpu_seconds=1, wall_seconds=20, memory_bytes=256 << 20, answer_bytes=1 << 20)
@@ -43,17 +44,17 @@ def process_of(jq: Evaluator) -> int:
 
 def test_several_expressions_are_evaluated_as_each_alone(jq: Evaluator) -> None:
     jq.load(['{"a": 1}', '{"a": "x"}', "[]"])
-    programs = [
-        ".a",
-        ".a + 1",
-        "empty",
-        "error",
-        "error({b: .})",
-        "error(null)",
-        "1, error(2)",
-        "def f: .a; f # c",
-        "now",
-    ]
+    programs = one_a_line("""
+    .a
+    .a + 1
+    empty
+    error
+    error({b: .})
+    error(null)
+    1, error(2)
+    def f: .a; f # c
+    now
+""")
     together = jq.first_of([(each, "x") for each in programs])
     assert together == [jq.first(each, "x") for each in programs]
     assert [each.failure for each in together[1]] == [
@@ -112,54 +113,56 @@ def test_a_process_that_hangs_is_killed() -> None:
 NAMES = "debug env get_search_list halt halt_error input input_filename input_line_number inputs modulemeta stderr"
 
 
-REACH_FURTHER = (
+REACH_FURTHER = [
+    *one_a_line(r"""
+    import "a" as $a; $a
+    import "a" as a; a::b
+    include "a"; .
+    $ENV
+    $ENV.PATH
+    $ ENV
+    def env: 1; $ENV
+    "\("\($ENV)")"
+    "a" as $b | "x\"\(env | tojson)"
+    {a: $ENV}
+    {$ENV}
+    {(env | tojson): 1}
+    {a: env}
+    {a: if . then 1, env, 2 else 3 end}
+    [..|env]
+    .a[env]
+    1 as $x | env
+    halt_error(1)
+    debug("x")
+    $__prog_args
+    $__prog_name
+    @json "\(input)"
+    .a?//env
+"""),
     *NAMES.split(),
     *(f'"\\({name})"' for name in NAMES.split()),
     *(f"def {name}: 1; {name}" for name in NAMES.split()),
-    'import "a" as $a; $a',
-    'import "a" as a; a::b',
-    'include "a"; .',
-    "$ENV",
-    "$ENV.PATH",
-    "$ ENV",
     "$\n# comment\nENV",
-    "def env: 1; $ENV",
-    '"\\("\\($ENV)")"',
-    '"a" as $b | "x\\"\\(env | tojson)"',
-    "{a: $ENV}",
-    "{$ENV}",
-    "{(env | tojson): 1}",
-    "{a: env}",
-    "{a: if . then 1, env, 2 else 3 end}",
-    "[..|env]",
-    ".a[env]",
     '# "\nenv # "',
-    "1 as $x | env",
-    "halt_error(1)",
-    'debug("x")',
-    "$__prog_args",
-    "$__prog_name",
-    '@json "\\(input)"',
-    ".a?//env",
-)
-FIELDS = (
-    ".env",
-    ".a.env",
-    ".a?.input",
-    "..|.env?",
-    "{env: 1}",
-    "{input: .a, debug: 2}",
-    '"env"',
-    '."env"',
-    '.["env"]',
-    ". # env",
-    '"a#\\(.b)env"',
-    "$__loc__",
-    ".environment",
-    "1 as $input | $input",
-    '"halt \\("inputs")"',
-    '{"import": 1}',
-)
+]
+FIELDS = one_a_line(r"""
+    .env
+    .a.env
+    .a?.input
+    ..|.env?
+    {env: 1}
+    {input: .a, debug: 2}
+    "env"
+    ."env"
+    .["env"]
+    . # env
+    "a#\(.b)env"
+    $__loc__
+    .environment
+    1 as $input | $input
+    "halt \("inputs")"
+    {"import": 1}
+""")
 
 
 def test_a_name_that_reaches_further_than_the_answer_is_refused_before_anything_runs(jq: Evaluator) -> None:

@@ -104,8 +104,7 @@ class Account:
         return {each: self.user.entity(blueprint, each)["properties"] for each in self.user.identifiers(blueprint)}
 
     def restate(self, day: date, change: str) -> None:
-        what = {"provider": "anthropic", "endpoint": "usage_messages", "days": [str(day)], "change": change}
-        self.sandbox.control("POST", "restate", what)
+        self.sandbox.restate("anthropic", day, endpoint="usage_messages", change=change)
 
     def due(self, *, pushes: bool = False) -> dict[str, str]:
         """Asset and day -> why it is due; those of this test."""
@@ -194,6 +193,11 @@ def ran_account(sandbox: Sandbox, tmp_path: Path, user: PortUser, ran: Ran) -> I
         account.stack.close()
 
 
+def by_model_and_day(sandbox: Sandbox, days: Sequence[date] = DAYS) -> dict[str, int]:
+    """The same of each of these days."""
+    return {f"{model}/{day}": output for day in days for model, output in by_model(sandbox, day).items()}
+
+
 def by_model(sandbox: Sandbox, day: date) -> dict[str, int]:
     """Output tokens of each model, as the emulator answers."""
     return {(each["model"] or "unknown"): each["output_tokens"] for each in asked(sandbox, day, "model") if each}
@@ -218,14 +222,17 @@ def workspaces(sandbox: Sandbox, *days: date) -> dict[str, int]:
     return found
 
 
+def asked_of_anthropic(account: Account) -> int:
+    return len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")])
+
+
 def outputs(shown: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     return {name: each["output"] for name, each in shown.items()}
 
 
 def test_a_mapping_is_computed_pushed_restated_emptied_and_reconciled(ran_account: Account) -> None:
     account, sandbox, project = ran_account, ran_account.sandbox, ran_account.project
-    expected = {f"{model}/{day}": output for day in DAYS for model, output in by_model(sandbox, day).items()}
-    assert outputs(account.shown("model_use")) == expected
+    assert outputs(account.shown("model_use")) == by_model_and_day(sandbox)
     assert outputs(account.shown("my_workspace")) == workspaces(sandbox, *DAYS)
     assert account.due() == account.due(pushes=True) == {}
     before = len(project.port_requests())
@@ -247,7 +254,7 @@ def test_a_mapping_is_computed_pushed_restated_emptied_and_reconciled(ran_accoun
     # an emptied day takes its entities with it, and workspaces show the day before
     account.restate(DAYS[-1], "clear")
     account.run([DAYS[-1]])
-    left = {f"{model}/{day}": output for day in DAYS[:-1] for model, output in by_model(sandbox, day).items()}
+    left = by_model_and_day(sandbox, DAYS[:-1])
     assert outputs(account.shown("model_use")) == left
     assert outputs(account.shown("my_workspace")) == workspaces(sandbox, *DAYS[:-1])
     assert account.due() == account.due(pushes=True) == {}
@@ -275,11 +282,11 @@ def test_a_changed_expression_and_a_removed_resource_and_mapping_change_what_the
     former = account.shown("my_workspace")
     account.reload(BOTH.replace("output: .output_tokens", "output: (.output_tokens * 2)", 1))
     assert account.due().keys() == {f"anthropic/mapped/models {day}" for day in DAYS}
-    asked_before = len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")])
+    asked_before = asked_of_anthropic(account)
     account.compute(*ASSETS)
     assert pushed(account).success
-    assert len([each for each in account.sandbox.requests() if each["path"].startswith("/anthropic")]) == asked_before
-    doubled = {f"{model}/{day}": 2 * n for day in DAYS for model, n in by_model(account.sandbox, day).items()}
+    assert asked_of_anthropic(account) == asked_before
+    doubled = {name: 2 * output for name, output in by_model_and_day(account.sandbox).items()}
     assert outputs(account.shown("model_use")) == doubled
     assert account.shown("my_workspace") == former
 
@@ -303,9 +310,7 @@ def test_a_day_without_an_archived_answer_keeps_its_entities_and_is_named(ran_ac
     account.reload(BOTH.replace("output: .output_tokens", "output: (.output_tokens * 2)", 1))
     result = account.project.fetch("anthropic", DAYS, "mapped/models")
     assert not result.success
-    [failed] = [event for event in result.all_node_events if event.is_step_failure]
-    assert failed.step_failure_data.error
-    said = failed.step_failure_data.error.message
+    said = failure_of(result).error.message
     assert "no archived answer: fetch the day again (usage-assets backfill), then it is computed" in said
     assert "its entities stay as they are" in said
     assert pushed(account).success
@@ -337,12 +342,9 @@ resources:
 """
 
 
-def failure_of(result: dg.ExecuteInProcessResult) -> tuple[str, set[date]]:
-    """What a failed run says, and the days that it names."""
+def failure_of(result: dg.ExecuteInProcessResult) -> Any:
     [failed] = [event for event in result.all_node_events if event.is_step_failure]
-    said = failed.step_failure_data.user_failure_data
-    assert said, failed.step_failure_data.error
-    return str(said.description), {*days_of(failed.step_failure_data)}
+    return failed.step_failure_data
 
 
 def pushed(account: Account, *days: date) -> dg.ExecuteInProcessResult:
@@ -392,9 +394,7 @@ def test_two_resources_that_give_one_identifier_are_refused(ran_account: Account
     again = WORKSPACES.replace("name: workspaces", "name: again").replace("output: .output_tokens", "output: 1")
     account.reload(BOTH + again)
     result = account.project.fetch("anthropic", DAYS, "mapped/again")
-    [failed] = [event for event in result.all_node_events if event.is_step_failure]
-    assert failed.step_failure_data.error
-    said = failed.step_failure_data.error.message
+    said = failure_of(result).error.message
     assert "of my_workspace is also given by anthropic/mapped/workspaces: add what tells them apart" in said
     assert pushed(account).success
     assert outputs(account.shown("my_workspace")) == workspaces(account.sandbox, *DAYS)
@@ -407,12 +407,11 @@ def test_a_refused_entity_makes_the_run_fail_for_its_own_days(account: Account, 
     for days in (DAYS[:1], DAYS):
         result = pushed(account, *days)
         assert not result.success
-        said, named = failure_of(result)
-        assert "my_workspace" in said
-        assert named & {*days}, "or the sensor asks again at once"
-    assert outputs(account.shown("model_use")) == {
-        f"{model}/{day}": output for day in DAYS for model, output in by_model(account.sandbox, day).items()
-    }
+        failed = failure_of(result)
+        assert failed.user_failure_data, failed.error
+        assert "my_workspace" in str(failed.user_failure_data.description)
+        assert {*days_of(failed)} & {*days}, "or the sensor asks again at once"
+    assert outputs(account.shown("model_use")) == by_model_and_day(account.sandbox)
     account.reload(BOTH)
     account.compute(*ASSETS)
     settle(account)

@@ -1,6 +1,5 @@
 """``[[mapping]]`` in the connections file: which assets it becomes, and what a person reads of each mistake."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.errors import UserError
 from usage_assets.features.port.mapped import Mapped
 from usage_assets.models.entities import all_entities, pushed_entities
+from usage_assets_tests.models.days import cases
 
 MAPPING = """resources:
   - name: models
@@ -43,84 +43,35 @@ def settings_of(folder: Path, mapping: str = MAPPING, stated: str = STATED, **va
     return Settings.load(_env_file=None, **given | variables)
 
 
-@pytest.mark.parametrize(
-    ("mapping", "stated", "variables", "said"),
-    [
-        (
-            MAPPING,
-            STATED,
-            {},
-            (
-                "mapping.yml:12: blueprint claude_model_usage is written by usage-assets itself: state replaces = true "
-                "in [[mapping]] (connections.toml, line 1: mapping.1), or map to another blueprint"
-            ),
-        ),
-        (
-            MAPPING,
-            REPLACING,
-            {"usage_archive": "off"},
-            (
-                "connections.toml, line 1: mapping.1: USAGE_ARCHIVE=off: a mapping needs archived answers: "
-                "remove one of them"
-            ),
-        ),
-        (
-            MAPPING,
-            REPLACING.replace("anthropic", "acme"),
-            {},
-            "connections.toml, line 1: mapping.1: connection 'acme' is unknown; known: anthropic",
-        ),
-        (
-            MAPPING,
-            REPLACING * 2,
-            {},
-            (
-                "connections.toml, line 5: mapping.2.file: mapping.yml is that of connections.toml, line 1: mapping.1, "
-                "for the same connection: remove one"
-            ),
-        ),
-        (
-            MAPPING.replace("usage_report/messages", "usage_report/other"),
-            REPLACING,
-            {},
-            (
-                "mapping.yml:2: models: no endpoint of connection anthropic has the path "
-                "/v1/organizations/usage_report/other: `usage-assets port mapping check` says which has"
-            ),
-        ),
-        (
-            MAPPING.replace("group_by[]: model", "group_by[]: speed"),
-            REPLACING,
-            {},
-            (
-                "mapping.yml:2: models: group_by speed: stored days of usage_messages are grouped by workspace_id, "
-                "api_key_id, account_id, model, service_tier"
-            ),
-        ),
-        (
-            MAPPING,
-            REPLACING.replace("mapping.yml", "other.yml"),
-            {},
-            (
-                "connections.toml, line 1: mapping.1.file: other.yml is not there: a relative path begins at the "
-                "connections file"
-            ),
-        ),
-        (
-            MAPPING,
-            REPLACING + "interval = 5\n",
-            {},
-            "connections.toml, line 5: mapping.1.interval: unknown; known: connection, file, replaces",
-        ),
-    ],
-    ids=["two writers", "no archive", "connection", "twice", "path", "groups", "file", "key"],
-)
-def test_a_mistake_is_one_line(
-    tmp_path: Path, mapping: str, stated: str, variables: Mapping[str, str], said: str
-) -> None:
+IN_FILE = "connections.toml, line 1: mapping.1"
+MISTAKES = cases(f"""
+    replaces = true -> replaces = false -> mapping.yml:12: blueprint claude_model_usage is written by usage-assets
+      itself: state replaces = true in [[mapping]] ({IN_FILE}), or map to another blueprint
+    anthropic -> acme -> {IN_FILE}: connection 'acme' is unknown; known: anthropic
+    usage_report/messages -> usage_report/other -> mapping.yml:2: models: no endpoint of connection anthropic has the
+      path /v1/organizations/usage_report/other: `usage-assets port mapping check` says which has
+    group_by[]: model -> group_by[]: speed -> mapping.yml:2: models: group_by speed: stored days of usage_messages are
+      grouped by workspace_id, api_key_id, account_id, model, service_tier
+    mapping.yml -> other.yml -> {IN_FILE}.file: other.yml is not there: a relative path begins at the connections file
+    replaces = true -> interval = 5
+      -> connections.toml, line 4: mapping.1.interval: unknown; known: connection, file, replaces
+""")
+TWICE = "connections.toml, line 5: mapping.2.file: mapping.yml is that of {}, for the same connection: remove one"
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [*MISTAKES, (REPLACING, REPLACING * 2, TWICE.format(IN_FILE))])
+def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    settings = settings_of(tmp_path, *(text.replace(old, new) for text in (MAPPING, REPLACING)))
     with pytest.raises(UserError) as refused:
-        all_entities(settings_of(tmp_path, mapping, stated, **variables))
+        all_entities(settings)
     assert str(refused.value).replace(f"{tmp_path}/", "") == said
+
+
+def test_a_mapping_needs_an_archive(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        all_entities(settings_of(tmp_path, stated=REPLACING, usage_archive="off"))
+    said = str(refused.value).replace(f"{tmp_path}/", "")
+    assert said == f"{IN_FILE}: USAGE_ARCHIVE=off: a mapping needs archived answers: remove one of them"
 
 
 def test_a_replaced_blueprint_is_the_mappings_alone(tmp_path: Path) -> None:

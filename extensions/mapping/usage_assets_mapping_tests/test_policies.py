@@ -129,16 +129,10 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
 
 @pytest.fixture
 def terminal(
-    sandbox: Sandbox,
-    tmp_path: Path,
-    user: PortUser,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    warehouse_with_views: NewWarehouse,
+    terminal: Terminal, user: PortUser, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
 ) -> Terminal:
     """A person who begins with the last day."""
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    warehouse_with_views(tmp_path)
+    warehouse_with_views(terminal.folder)
     for name in ("ANTHROPIC_ADMIN_KEY", "OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
@@ -149,7 +143,7 @@ def terminal(
 
 def run(terminal: Terminal, *options: str) -> Said:
     """Fetch, compute and push the day."""
-    said = terminal.type("backfill", "--start", str(DAY), "--end", str(DAY), "--push", *options)
+    said = terminal.run(f"backfill --start {DAY} --end {DAY} --push", *options)
     assert said.code == 0, said.err
     return said
 
@@ -179,12 +173,12 @@ def test_each_policy_leaves_the_same_entities_whenever_it_is_set(
     played: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for policy in ("hash", "names", "hash"):
         monkeypatch.setenv("USAGE_PEOPLE", policy)
-        said = [terminal.type("backfill", "--due", "--push")]
+        said = [terminal.run("backfill --due --push")]
         assert said[0].code == 0, said[0].err
         if not played:
             assert "null, because they fail: anthropic.yml:" in said[0].err
-            said += [terminal.type("port", "mapping", "check", f"{name}.yml", "--day", str(DAY)) for name in USED]
-            said += [terminal.type("capture", "--day", str(DAY), "--examples")]
+            said += [terminal.run(f"port mapping check {name}.yml --day {DAY}") for name in USED]
+            said += [terminal.run(f"capture --day {DAY} --examples")]
             assert "acme-robotics.example" not in repr(said)
             assert places(terminal, user, "acme-robotics.example") == set()
         assert shown(user) == played.setdefault(policy, shown(user))
@@ -208,14 +202,14 @@ def test_forgetting_reaches_what_a_mapping_has_made_of_a_person(
     assert DANA in before["day_of_people", f"costs_{DAY}"]["properties"]["members"]
     mapping = terminal.folder / "openai.yml"
     mapping.write_text(COSTS + f"# {DANA}\n")
-    [said] = terminal.type("people", "forget", DANA).complaints
+    [said] = terminal.run("people forget", DANA).complaints
     assert said.endswith("openai.yml: names them in line 18, and would again: take that out first; nothing was changed")
     mapping.write_text(COSTS)
     sandbox.faults({"route": f"POST {BULK}", "fault": "status", "status": 403})
-    assert terminal.type("people", "forget", DANA).complaints[0].startswith("FAILED: Port: ")
+    assert terminal.run("people forget", DANA).complaints[0].startswith("FAILED: Port: ")
     sandbox.control("DELETE", "faults")
     assert places(terminal, user, "dana") > {f"Port {('day_of_people', f'{name}_{DAY}')}" for name in ("code", "costs")}
-    assert terminal.type("people", "forget", DANA).code == 0
+    assert terminal.run("people forget", DANA).code == 0
     assert places(terminal, user, "dana") == set()
     after = shown(user)
     run(terminal, "--from-archive")

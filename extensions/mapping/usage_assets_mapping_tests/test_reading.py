@@ -7,6 +7,7 @@ import pytest
 
 from usage_assets_mapping.errors import MappingError
 from usage_assets_mapping.reading import MappingFile, changed, read
+from usage_assets_tests.models.days import cases
 
 ONE = """resources:
   - kind: /v1/report
@@ -45,44 +46,42 @@ def test_blocks_are_joined_only_where_nothing_is_lost(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        *cases("""
+    query: -> queri: -> :4: 'queri' is unknown in selector; known: query, data_path, query_params
+    blueprint: -> blueprints: -> :9: 'blueprints' is unknown in mappings
+    identifier: .id -> identifier: [.id] -> :8: this must be one expression: put it in single quotes
+    identifier: .id -> identifier: -> :8: this has no value: write an expression, or remove it
+    identifier: .id -> identifier: [.id -> :9: this is not YAML
+    '"things"' -> '"things" -> :9: this is not YAML: a quote is opened here and not closed: close it
+    identifier: .id -> identifier: *x -> :8: this is not YAML: put the whole expression in single quotes
+    /v1/report -> /v1/{{ .report }} -> :2: {{ }} is a template, and nothing fills it in here: write what
+    /v1/report -> {{ report }} -> :2: {{ }} is a template
+    query: 'true' -> query_params: {a: {{ b }}} -> :4: {{ }} is a template
+    query: 'true' -> query_params: {a: '{{ b }}'} -> :4: {{ }} is a template
+    query: 'true' -> query_params: {{ b }} -> :4: {{ }} is a template
+    query: 'true' -> query_params: {a: b, a: c} -> :4: a is here twice below query_params: write one list
+    /v1/report -> https://me:secret@host/v1 -> :2: kind must be a path, such as /v1/
+    /v1/report -> https://[x -> :2: kind must be a path, such as /v1/
+    identifier: .id -> <<: {a: .b} -> :8: << is not read: write its entries here
+    identifier: .id -> identifier: {combinator: 'and', rules: []} -> :8: a search (combinator, rules) is not read
+"""),
         ("      query: 'true'", "    query: 'true'", ":4: the indentation is lost: query belongs below selector"),
         ("    selector:\n      query", "    query", ":3: the indentation is lost: query belongs below selector"),
         ("resources:", "deleteDependents: true\nresources:", ":1: 'deleteDependents' is unknown in the file; known: "),
-        ("query:", "queri:", ":4: 'queri' is unknown in selector; known: query, data_path, query_params"),
-        ("blueprint:", "blueprints:", ":9: 'blueprints' is unknown in mappings"),
         ("          blueprint: '\"things\"'\n", "", ":8: blueprint missing below mappings"),
-        ("identifier: .id", "identifier: [.id]", ":8: this must be one expression: put it in single quotes"),
-        ("identifier: .id", "identifier:", ":8: this has no value: write an expression, or remove it"),
         ("identifier: .id", "identifier: .id\n          identifier: .x", ":9: identifier is here twice below mappings"),
         ("  - kind", "  - name: A b\n    kind", ":2: name 'A b': use a-z, 0-9 and _"),
         ("resources:\n", "resources:\n  - a\n", ":2: resources has a text, not keys with values"),
         ("  - kind", "    kind", ":2: resources must be a list: begin each with"),
-        ("identifier: .id", "identifier: [.id", ":9: this is not YAML"),
         ("identifier: .id", "\tidentifier: .id", ":8: this is not YAML: a tab: indent it with spaces"),
         ("      query:", "\xa0\xa0\xa0\xa0query:", ":4: this is not YAML: a space of a web page (U+00A0): type "),
         ("resources:", "```yaml\nresources:", ":1: this is not YAML: a line of Markdown: remove it"),
-        ("'\"things\"'", '\'"things"', ":9: this is not YAML: a quote is opened here and not closed: close it"),
         (".id # a", ".id # \0", ":8: this is not YAML: a character U+0000: remove it"),
-        ("identifier: .id", "identifier: *x", ":8: this is not YAML: put the whole expression in single quotes"),
         (ONE, "", ": it has no resources: begin it with `resources:`"),
         (ONE, "# nothing", ": it has no resources"),
         (ONE, "resources: []", ": it has no resources"),
         (ONE, "text", ":1: the file has a text, not keys with values: write `resources:` above it"),
         ("resources:\n", "", ":1: the file has a list, not keys with values: write `resources:` above it"),
-        ("/v1/report", "/v1/{{ .report }}", ":2: {{ }} is a template, and nothing fills it in here: write what"),
-        ("/v1/report", "{{ report }}", ":2: {{ }} is a template"),
-        ("query: 'true'", "query_params: {a: {{ b }}}", ":4: {{ }} is a template"),
-        ("query: 'true'", "query_params: {a: '{{ b }}'}", ":4: {{ }} is a template"),
-        ("query: 'true'", "query_params: {{ b }}", ":4: {{ }} is a template"),
-        ("query: 'true'", "query_params: {a: b, a: c}", ":4: a is here twice below query_params: write one list"),
-        ("/v1/report", "https://me:secret@host/v1", ":2: kind must be a path, such as /v1/"),
-        ("/v1/report", "https://[x", ":2: kind must be a path, such as /v1/"),
-        ("identifier: .id", "<<: {a: .b}", ":8: << is not read: write its entries here"),
-        (
-            "identifier: .id",
-            "identifier: {combinator: 'and', rules: []}",
-            ":8: a search (combinator, rules) is not read",
-        ),
         ("# a comment", "\n          properties: {a: .x, a: .y}", ":9: a is here twice: remove one"),
         (ONE, "a: 1", ":1: 'a' is unknown in the file"),
         (ONE, "enableMergeEntity: true", ": it has no resources"),
