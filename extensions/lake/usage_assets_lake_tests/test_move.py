@@ -1,7 +1,5 @@
 """`usage-assets move` into the file itself: what a person reads, and what is left of it."""
 
-from pathlib import Path
-
 import duckdb
 import pytest
 
@@ -9,20 +7,16 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import copy_of, is_current
 from usage_assets_lake.doctor import is_in_format
 from usage_assets_lake.move.copying import move
-from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.terminal import Terminal
 from usage_assets_tests.warehouse.samples import models, sample, write
 
 
 @pytest.fixture
-def terminal(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Terminal:
+def terminal(terminal: Terminal) -> Terminal:
     """A person whose database file is of an earlier release."""
-    opened = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    duckdb.connect(str(opened.database)).close()
-    write(opened.warehouse, [sample(model="stored")])
-    return opened
+    duckdb.connect(str(terminal.database)).close()
+    write(terminal.warehouse, [sample(model="stored")])
+    return terminal
 
 
 def test_the_doctor_names_the_command_that_rewrites_an_old_file(terminal: Terminal) -> None:
@@ -30,12 +24,12 @@ def test_the_doctor_names_the_command_that_rewrites_an_old_file(terminal: Termin
         f"OK    warehouse: {terminal.database} has blocks or a format that take more space or time: "
         f"usage-assets move --to {terminal.database} rewrites it"
     )
-    assert hint in terminal.type("doctor", "--all").lines
+    assert hint in terminal.run("doctor --all").lines
     size = terminal.database.stat().st_size
-    said = terminal.type("move", "--to", "usage.duckdb")
+    said = terminal.run("move --to usage.duckdb")
     assert (said.code, said.complaints) == (None, [])
     assert said.lines == [f"{terminal.database}: rewritten, every table is equal"]
-    assert hint not in terminal.type("doctor", "--all").lines
+    assert hint not in terminal.run("doctor --all").lines
     assert is_in_format(terminal.warehouse)
     assert terminal.database.stat().st_size < size
     assert models(terminal.warehouse) == ["stored"]
@@ -54,6 +48,6 @@ def test_a_copy_has_the_format_of_new_files(terminal: Terminal) -> None:
 
 def test_a_file_that_somebody_has_open_is_not_rewritten(terminal: Terminal) -> None:
     with duckdb.connect(str(terminal.database), config={"threads": 2}):
-        said = terminal.type("move", "--to", "usage.duckdb")
+        said = terminal.run("move --to usage.duckdb")
     assert (said.code, len(said.complaints)) == (2, 1)
     assert not is_in_format(terminal.warehouse)

@@ -202,9 +202,9 @@ def test_printed_commands_bring_back_what_was(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
     first, last = map(str, DAYS)
-    assert terminal.type("backfill", "--start", first, "--end", first).code == 0
+    assert terminal.run("backfill --start", first, "--end", first).code == 0
     shutil.copy(terminal.database, folder / YESTERDAY)
-    assert terminal.type("backfill", "--start", last, "--end", last).code == 0
+    assert terminal.run("backfill --start", last, "--end", last).code == 0
     before, at_first = held(terminal), run(terminal, "usage-assets doctor --deep")
     assert at_first.code == 0, at_first
     shutil.copytree(folder, whole)

@@ -1,7 +1,5 @@
 """The whole way on a lake: what is fetched, computed and pushed is the provider's; what is removed is gone."""
 
-from pathlib import Path
-
 import pytest
 
 from usage_assets_tests.end_to_end.conftest import SERVER, open_project, with_endpoints
@@ -14,14 +12,13 @@ ASSETS = ("costs", "costs/daily_costs", "entities/ai_cost_record")
 
 
 def test_a_lake_holds_a_restated_day_and_nothing_of_what_is_removed(
-    sandbox: Sandbox, tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    sandbox: Sandbox, postgres: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    variables = with_endpoints(tmp_path, "costs")
+    variables = with_endpoints(terminal.folder, "costs")
     monkeypatch.setenv(SERVER, postgres)
-    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    with open_project(sandbox, tmp_path, variables) as project:
+    with open_project(sandbox, terminal.folder, variables) as project:
         assert project.fetch("openai", DAYS, *ASSETS).success
-        sandbox.control("POST", "restate", {"provider": "openai", "days": [str(DAYS[0])], "change": "scale"})
+        sandbox.restate("openai", *DAYS)
         assert project.fetch("openai", DAYS, *ASSETS).success
         assert project.push_of("openai", DAYS).success
         assert project.in_port() == project.entities()
