@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from functools import cache, cached_property
 from inspect import cleandoc
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -113,22 +113,31 @@ def owner_of(derived: Model) -> str:
     return "openai" if source == DailyCost.table else source.partition(".")[0]
 
 
+Filled = TypeVar("Filled", bound=TableRow)
+
+
 def raw(row: type[Row], **values: Any) -> Row:
-    """A raw row of DAY, of the connection that is called like its provider. An amount may be a text or a number."""
-    given = {"usage_date": DAY, "connection": provider_of(row), **OTHERS.get(row.table, {}), **values}
-    missing = required_of(row) - given.keys()
+    """A raw row of DAY, of the connection that is called like its provider."""
+    of_day = {"usage_date": DAY, "connection": provider_of(row)}
+    return filled(row, **{**required_of(row), **of_day, **OTHERS.get(row.table, {}), **values})
+
+
+def filled(row: type[Filled], **given: Any) -> Filled:
+    """A row of any table: nothing where it may have nothing. An amount may be a text or a number."""
     for c in columns(row):
-        if c.name in missing:
-            given[c.name] = EXAMPLES[c.type]
+        if c.name not in given and c.name in required_of(row):
+            given[c.name] = None if c.nullable else EXAMPLES[c.type]
         elif c.type is Decimal and given.get(c.name) is not None:
             given[c.name] = Decimal(given[c.name])
     return row(**given)
 
 
 @cache
-def required_of(row: type[Row]) -> frozenset[str]:
-    """The fields that have no default. msgspec evaluates all annotations for each answer: half of most fillings."""
-    return frozenset(field.name for field in msgspec.structs.fields(row) if field.required)
+def required_of(row: type[TableRow]) -> Mapping[str, Any]:
+    """The fields that have no default, and an example of each. msgspec evaluates all annotations for each answer: half
+    of most fillings."""
+    required = {field.name for field in msgspec.structs.fields(row) if field.required}
+    return {c.name: EXAMPLES.get(c.type) for c in columns(row) if c.name in required}
 
 
 def provider_of(row: type[TableRow]) -> str:

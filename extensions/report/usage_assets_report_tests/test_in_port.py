@@ -24,7 +24,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets_report.in_port import EVERYTHING, InsightsLedger, build_port_insights
 from usage_assets_report_tests.computed import store_insights
 from usage_assets_tests.features.port.conftest import Catalog, catalog, new_client, user
-from usage_assets_tests.models.days import Days
+from usage_assets_tests.models.days import Days, filled
 from usage_assets_tests.models.gateways import GPT, billed, used
 from usage_assets_tests.models.stated import stating
 from usage_assets_tests.port_user import PortUser
@@ -34,7 +34,8 @@ __all__ = ["catalog", "new_client", "user"]
 BUDGET, ANOMALY = "ai_budget", "ai_anomaly"
 TODAY = date(2026, 11, 20)
 URL = "https://finops.example.com/ai.html"
-RESEARCH = BudgetStatusRow(
+RESEARCH = filled(
+    BudgetStatusRow,
     budget="research & more",
     source="budget",
     kind="project",
@@ -42,17 +43,18 @@ RESEARCH = BudgetStatusRow(
     first_day=date(2026, 11, 1),
     last_day=date(2026, 11, 30),
     unit="USD",
-    amount=Decimal(1000),
-    settled=Decimal("600.25"),
-    provisional=Decimal(25),
-    expected=Decimal(1100),
-    low=Decimal(1050),
-    high=Decimal(1150),
+    amount=1000,
+    settled="600.25",
+    provisional=25,
+    expected=1100,
+    low=1050,
+    high=1150,
     exhausted_on=date(2026, 11, 28),
     thresholds="0.5 on 2026-11-17",
     rates="EUR at 1.08 (treasury), from 2026-01-01",
 )
-SPIKE = AnomalyRow(
+SPIKE = filled(
+    AnomalyRow,
     kind="connection",
     id="openai",
     name="openai",
@@ -60,16 +62,16 @@ SPIKE = AnomalyRow(
     what="spike",
     first_day=date(2026, 11, 17),
     last_day=date(2026, 11, 18),
-    actual=Decimal(900),
-    expected=Decimal(100),
-    low=Decimal(80),
-    high=Decimal(120),
-    score=Decimal(8),
+    actual=900,
+    expected=100,
+    low=80,
+    high=120,
+    score=8,
     is_provisional=True,
     is_open=True,
     driver="gpt-5, p1",
-    volume_usd=Decimal(700),
-    price_usd=Decimal(100),
+    volume_usd=700,
+    price_usd=100,
     incident="2026-11-17-3f9a1c02",
     evidence="team web $890.00 instead of $95.00",
 )

@@ -9,6 +9,7 @@ from usage_assets.core.days import DAY
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets_report.insights.digest import Digest, digest
 from usage_assets_report.insights.series import Days, Scope
+from usage_assets_tests.models.days import filled
 
 MONDAY = date(2026, 11, 9)
 SUNDAY = MONDAY - DAY
@@ -34,57 +35,30 @@ SCOPES = (
 )
 
 
-def month(**changes: Any) -> ForecastTotalRow:
-    known = {"expected": Decimal(5000), "low": Decimal(4000), "high": Decimal(6000)} | changes
-    return ForecastTotalRow(
-        kind="all",
-        id="",
-        name="all",
-        month=date(2026, 11, 1),
-        settled=Decimal(1500),
-        provisional=Decimal("100.5"),
-        made_on=MONDAY,
-        **known,
-    )
+def month() -> ForecastTotalRow:
+    known = {"settled": 1500, "provisional": "100.5", "expected": 5000, "low": 4000, "high": 6000}
+    return filled(ForecastTotalRow, kind="all", name="all", month=date(2026, 11, 1), made_on=MONDAY, **known)
 
 
-def budget(name: str, spent: int, **changes: Any) -> BudgetStatusRow:
-    known: dict[str, Any] = {"first_day": date(2026, 11, 1), "last_day": date(2026, 11, 30), "exhausted_on": None}
-    return BudgetStatusRow(
-        budget=name,
-        source="budget",
-        kind="all",
-        id="",
-        unit="USD",
-        amount=Decimal(1000),
-        settled=Decimal(spent),
-        provisional=Decimal(0),
-        expected=None,
-        low=None,
-        high=None,
-        thresholds="",
-        **known | changes,
-    )
+def budget(name: str, spent: int) -> BudgetStatusRow:
+    days = {"first_day": date(2026, 11, 1), "last_day": date(2026, 11, 30)}
+    known = {"source": "budget", "kind": "all", "unit": "USD", "amount": 1000, "settled": spent, "provisional": 0}
+    return filled(BudgetStatusRow, budget=name, **days, **known)
 
 
 def anomaly(kind: str, name: str, **changes: Any) -> AnomalyRow:
-    known: dict[str, Any] = {"first_day": date(2026, 11, 5), "last_day": date(2026, 11, 5), "is_open": True}
-    known |= {"what": "spike", "score": Decimal(8)}
-    return AnomalyRow(
-        kind=kind,
-        id=name,
-        name=name,
-        measure="usd",
-        actual=Decimal(900),
-        expected=Decimal(100),
-        low=None,
-        high=None,
-        is_provisional=False,
-        driver=f"gpt-5, research, {name}",
-        volume_usd=None,
-        price_usd=None,
-        **{**known, **changes},
-    )
+    known = {
+        "measure": "usd",
+        "what": "spike",
+        "actual": 900,
+        "expected": 100,
+        "score": 8,
+        "is_open": True,
+        "first_day": date(2026, 11, 5),
+        "last_day": date(2026, 11, 5),
+        "driver": f"gpt-5, research, {name}",
+    }
+    return filled(AnomalyRow, kind=kind, id=name, name=name, **{**known, **changes})
 
 
 def told(

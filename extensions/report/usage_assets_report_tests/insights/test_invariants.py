@@ -25,7 +25,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets.warehouse.views import make_views
 from usage_assets_report.insights.invariants import INVARIANTS, contradictions
-from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.days import Days, filled, raw
 
 FIRST, NEWEST, LAST = date(2026, 10, 1), date(2026, 11, 12), date(2026, 11, 30)
 NOVEMBER = date(2026, 11, 1)
@@ -77,62 +77,33 @@ SCOPES = {("all", ""): 17, ("connection", "openai"): 12, ("connection", "anthrop
 
 def right() -> dict[type[TableRow], list[Any]]:
     """What follows from these days, if every day to come is like them: all days are provisional."""
-    daily = [
-        ForecastRow(
-            kind=kind,
-            id=id_,
-            name=id_ or kind,
-            usage_date=NOVEMBER + DAY * n,
-            expected=Decimal(usd),
-            low=None,
-            high=None,
-            made_on=NEWEST + DAY,
-        )
+    scopes = [
+        ({"kind": kind, "id": id_, "name": id_ or kind, "made_on": NEWEST + DAY}, usd)
         for (kind, id_), usd in SCOPES.items()
-        for n in range(30)
+    ]
+    daily = [
+        filled(ForecastRow, usage_date=day, expected=usd, **of)
+        for of, usd in scopes
+        for day in Window(NOVEMBER, LAST).days
     ]
     months = [
-        ForecastTotalRow(
-            kind=kind,
-            id=id_,
-            name=id_ or kind,
-            month=NOVEMBER,
-            settled=Decimal(0),
-            provisional=Decimal(usd * 12),
-            expected=Decimal(usd * 30),
-            low=None,
-            high=None,
-            made_on=NEWEST + DAY,
-        )
-        for (kind, id_), usd in SCOPES.items()
+        filled(ForecastTotalRow, month=NOVEMBER, settled=0, provisional=usd * 12, expected=usd * 30, **of)
+        for of, usd in scopes
     ]
     budgets = [
         budget("company", "all", "", 17, exhausted_on=date(2026, 10, 18)),
-        budget("web", "team", "web", 12, amount=Decimal(1000)),
-        budget("euros", "all", "", 1, unit="EUR", amount=Decimal(31), exhausted_on=date(2026, 10, 31)),
+        budget("web", "team", "web", 12, amount=1000),
+        budget("euros", "all", "", 1, unit="EUR", amount=31, exhausted_on=date(2026, 10, 31)),
     ]
     return {ForecastRow: daily, ForecastTotalRow: months, BudgetStatusRow: budgets}
 
 
 def budget(name: str, kind: str, id_: str, each_day: int, **stated: Any) -> BudgetStatusRow:
     """A budget's October, which is over."""
-    spent = Decimal(31 * each_day)
-    given: dict[str, Any] = {"unit": "USD", "amount": Decimal(300), "exhausted_on": None} | stated
-    return BudgetStatusRow(
-        budget=name,
-        source="budget",
-        kind=kind,
-        id=id_,
-        first_day=FIRST,
-        last_day=date(2026, 10, 31),
-        settled=Decimal(0),
-        provisional=spent,
-        expected=spent,
-        low=spent,
-        high=spent,
-        thresholds="",
-        **given,
-    )
+    given: dict[str, Any] = {"unit": "USD", "amount": 300} | stated
+    given |= dict.fromkeys(("provisional", "expected", "low", "high"), 31 * each_day)
+    days = {"first_day": FIRST, "last_day": date(2026, 10, 31)}
+    return filled(BudgetStatusRow, budget=name, source="budget", kind=kind, id=id_, settled=0, **days, **given)
 
 
 def wrong(days: Days, rows: Rows) -> dict[str, Sequence[str]]:
