@@ -83,43 +83,46 @@ COUNTERS = (
     "output_tokens",
     "cache_creation_1h_input_tokens",
 )
-COUNTED = dict(zip(COUNTERS, (*TOKENS, 0), strict=True))
-SHARED = dict(zip(COUNTERS, (500, 400, 60, 7, 40), strict=True))
+COUNTED = "  ".join(map(str, (*TOKENS, 0)))
+SHARED = "500  400  60  7  40"
 """40 % of the input is read from the cache."""
 LACKS = {
     **{f"without {counter}": (counter,) for counter in COUNTERS},
     "without two": ("uncached_input_tokens", "output_tokens"),
 }
 """Models -> what one row of their second day does not state."""
-WRITES = {"both": (200_000, 0, 100_000), "without price": (200_000, 0, 100_000), "minutes": (300_000, 0, 0)}
+WRITES = {"both": "200000  0  100000", "without price": "200000  0  100000", "minutes": "300000  0  0"}
 """Models with a million tokens of input -> what is written for 5 minutes, their output, and what for an hour."""
 
 
 def by_anthropic(days: Days) -> None:
+    tiers, family, cached, hour, lacking, last = (
+        (day - DAY).days for day in (TIERS.first, FAMILY.first, CACHED.first, HOUR.first, LACKING.first, LACKING.last)
+    )
     cents = {"large": 1000, "small": 200, "tiny": 40, "odd": 10}
-    lacking: Mapping[str, Any] = {"account_id": "a", **SHARED}
-    used: Sequence[tuple[date, str, Mapping[str, Any]]] = [
-        *((day, model, COUNTED) for day in (DAY, SECOND) for model in cents),
-        *((TIERS.first, "large", {"service_tier": tier, **COUNTED}) for tier in ("standard", "batch")),
-        *((TIERS.first, "small", {"service_tier": tier, **COUNTED}) for tier in ("standard", "flex", "priority")),
-        *((FAMILY.first, model, COUNTED) for model in OPUS),
-        (CACHED.first, "large", SHARED),
-        *((HOUR.first, model, dict(zip(COUNTERS, (10**6, 0, *each), strict=True))) for model, each in WRITES.items()),
-        *((day, model, lacking) for day in (LACKING.first, LAST) for model in LACKS),
-        *((LAST, model, {**lacking, "account_id": "b", **dict.fromkeys(each)}) for model, each in LACKS.items()),
+    of_tiers = ("large  standard", "large  batch", "small  standard", "small  flex", "small  priority")
+    used = [
+        f"usage_date  account_id  model  service_tier  {'  '.join(COUNTERS)}",
+        *(f"{day}  .  {model}  .  {COUNTED}" for day in (0, 1) for model in cents),
+        *(f"{tiers}  .  {each}  {COUNTED}" for each in of_tiers),
+        *(f"{family}  .  {model}  .  {COUNTED}" for model in OPUS),
+        f"{cached}  .  large  .  {SHARED}",
+        *(f"{hour}  .  {model}  .  1000000  0  {each}" for model, each in WRITES.items()),
+        *(f"{day}  a  {model}  .  {SHARED}" for day in (lacking, last) for model in LACKS),
     ]
+    for model, names in LACKS.items():
+        counters = zip(COUNTERS, SHARED.split(), strict=True)
+        used.append(f"{last}  b  {model}  .  {'  '.join('-' if name in names else n for name, n in counters)}")
     billed = [
-        *((day, model, amount) for day in (DAY, SECOND) for model, amount in cents.items()),
-        *((THIRD, "large", 100), (TIERS.first, "large", 1000), (TIERS.first, "small", 1000)),
-        *((FAMILY.first, model, 100) for model in OPUS),
-        (CACHED.first, "large", 100),
-        *((HOUR.first, model, 900) for model in WRITES),
-        *((day, model, 100) for day in (LACKING.first, LAST) for model in LACKS),
+        "usage_date  model  amount_cents",
+        *(f"{day}  {model}  {amount}" for day in (0, 1) for model, amount in cents.items()),
+        *("2  large  100", f"{tiers}  large  1000", f"{tiers}  small  1000", f"{cached}  large  100"),
+        *(f"{family}  {model}  100" for model in OPUS),
+        *(f"{hour}  {model}  900" for model in WRITES),
+        *(f"{day}  {model}  100" for day in (lacking, last) for model in LACKS),
     ]
-    usage = [raw(UsageMessages, usage_date=day, model=model, **each) for day, model, each in used]
-    bill = [raw(CostReport, usage_date=day, model=model, amount_cents=usd) for day, model, usd in billed]
-    days.fetched(UsageMessages, *usage, first=DAY, last=LAST)
-    days.spent(CostReport, *bill, first=DAY, last=LAST)
+    days.fetched(UsageMessages, *raws(UsageMessages, "\n".join(used)), first=DAY, last=LAST)
+    days.spent(CostReport, *raws(CostReport, "\n".join(billed)), first=DAY, last=LAST)
 
 
 def by_openai(days: Days) -> None:
