@@ -14,6 +14,7 @@ from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import DAY, Answers, NewClient
+from usage_assets_tests.fetching.refusals import edit, put
 from usage_assets_tests.fixtures import Sandbox, last_days
 from usage_assets_tests.models.days import lines
 from usage_assets_vendors.cursor.usage import CURSOR, charge_of, normalized
@@ -29,15 +30,6 @@ def small_pages(answers: Answers) -> None:
     """Pages are short."""
     for endpoint in CURSOR.endpoints:
         answers.faults(CURSOR, endpoint, {"fault": "short_page", "size": PAGE})
-
-
-def edit(*operations: dict[str, Any], calls: list[int] | None = None) -> dict[str, Any]:
-    """A fault that changes answers."""
-    return {"fault": "edit", "operations": list(operations), **({"calls": calls} if calls else {})}
-
-
-def put(path: str, value: Any) -> dict[str, Any]:
-    return {"do": "set", "path": path, "to": value}
 
 
 @pytest.mark.parametrize("endpoint", CURSOR.endpoints, ids=lambda endpoint: endpoint.name)
@@ -70,7 +62,7 @@ def test_an_answer_that_moves_is_read_again(
     client = new_client(CURSOR, concurrency=1)
     undisturbed = client.fetch(EVENTS, [DAY])
     answers.sandbox.control("DELETE", "faults")
-    answers.faults(CURSOR, EVENTS, edit(*MOVES[move], calls=[2]))
+    answers.faults(CURSOR, EVENTS, edit(*MOVES[move]) | {"calls": [2]})
     answers.faults(CURSOR, EVENTS, {"fault": "short_page", "size": 20})
     fetched = client.fetch(EVENTS, [DAY])
     assert contents(fetched) == contents(undisturbed)

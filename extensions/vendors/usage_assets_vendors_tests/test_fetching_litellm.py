@@ -3,7 +3,6 @@
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, OVER_HTTP, Answers, NewClient
+from usage_assets_tests.fetching.refusals import edit, put
 
 EVERY = {name: pair for name, pair in OVER_HTTP.items() if pair[0].name == "litellm"}
 every_report = pytest.mark.parametrize(("provider", "endpoint"), EVERY.values(), ids=EVERY)
@@ -42,21 +42,15 @@ def test_small_pages_add_up_to_a_large_one(new_client: NewClient, provider: Prov
 
 
 @pytest.mark.parametrize(
-    ("operations", "words"),
+    ("path", "value", "words"),
     [
-        ([{"do": "set", "path": "metadata.page", "to": 1}], "the page token repeats"),
-        (
-            [{"do": "set", "path": "metadata.total_pages", "to": 99}],
-            "while it was read: . pages, then 99",
-        ),
+        ("metadata.page", 1, "the page token repeats"),
+        ("metadata.total_pages", 99, "while it was read: . pages, then 99"),
     ],
 )
-def test_pages_that_do_not_belong_together_are_refused(
-    answers: Answers, operations: list[dict[str, Any]], words: str
-) -> None:
+def test_pages_that_do_not_belong_together_are_refused(answers: Answers, path: str, value: int, words: str) -> None:
     provider, endpoint = EVERY["litellm/user_activity"]
-    fault = {"fault": "edit", "operations": operations, "calls": [*range(2, 30, 2)]}
-    answers.faults(provider, endpoint, fault)
+    answers.faults(provider, endpoint, edit(put(path, value)) | {"calls": [*range(2, 30, 2)]})
     with pytest.raises(PermanentError, match=words):
         answers.new_client(provider).fetch(of_rows(endpoint, 1), [DAY])
 

@@ -9,6 +9,7 @@ import pytest
 
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets_tests.fetching.listing import EVERY_LOOKUP, Fetch, edit, fetch, listed_ids, route
+from usage_assets_tests.fetching.refusals import put
 from usage_assets_tests.fixtures import TODAY, Sandbox
 from usage_assets_vendors.github_copilot.lookups import Seats, page_of_seats
 
@@ -34,19 +35,22 @@ def test_numbered_pages_are_read_until_one_is_not_full(sandbox: Sandbox, fetch: 
 
 
 @pytest.mark.parametrize(
-    ("operations", "words"),
+    ("operation", "words"),
     [
-        ([{"do": "delete", "path": "seats[0]"}], "16 items are listed, and the answer states 17"),
-        ([{"do": "set", "path": "total_seats", "to": 18}], "17 items are listed, and the answer states 18"),
+        ({"do": "delete", "path": "seats[0]"}, "16 items are listed, and the answer states 17"),
+        (put("total_seats", 18), "17 items are listed, and the answer states 18"),
     ],
     ids=["an item less", "another total"],
 )
 def test_numbered_pages_that_do_not_add_up_are_an_error(
-    sandbox: Sandbox, fetch: Fetch, operations: list[dict[str, Any]], words: str
+    sandbox: Sandbox, fetch: Fetch, operation: dict[str, Any], words: str
 ) -> None:
-    sandbox.faults({"route": route("github_copilot", SEATS), "fault": "edit", "operations": operations})
+    sandbox.faults(edit("github_copilot", SEATS, operation))
     with pytest.raises(PermanentError, match=words):
         fetch("github_copilot", SEATS)
+
+
+FOR = "it does not say what it is for: budget budget-0"
 
 
 @pytest.mark.parametrize(
@@ -54,8 +58,7 @@ def test_numbered_pages_that_do_not_add_up_are_an_error(
     [
         ("budget_type", "TeamPricing", "'TeamPricing' is not known: budget budget-0"),
         ("budget_scope", "planet", "'planet' is not known: budget budget-0"),
-        ("budget_scope", None, "it does not say what it is for: budget budget-0"),
-        ("budget_product_sku", "", "it does not say what it is for: budget budget-0"),
+        *(("budget_scope", None, FOR), ("budget_product_sku", "", FOR)),
     ],
 )
 def test_a_budget_that_does_not_say_what_it_limits_is_an_error(
@@ -63,7 +66,7 @@ def test_a_budget_that_does_not_say_what_it_limits_is_an_error(
 ) -> None:
     """Else a budget of Copilot would not be seen, or one of a part would look like that of everything."""
     provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
-    sandbox.faults(edit(provider, lookup, {"do": "set", "path": f"budgets[0].{field}", "to": value}))
+    sandbox.faults(edit(provider, lookup, put(f"budgets[0].{field}", value)))
     with pytest.raises(PermanentError, match=rf"\$\.budgets\[0\]\.{field}: {words}\. It was not stored"):
         fetch(provider, lookup)
 
@@ -73,7 +76,7 @@ def test_a_bundle_is_known_or_an_error(sandbox: Sandbox, fetch: Fetch, others: l
     provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
     bundle = ["ai_credits", *others]
     fields = {"id": "b", "budget_type": "BundlePricing", "budget_product_skus": bundle, "budget_scope": "user"}
-    sandbox.faults(edit(provider, lookup, {"do": "set", "path": "budgets", "to": [fields]}))
+    sandbox.faults(edit(provider, lookup, put("budgets", [fields])))
     if not others:
         assert [getattr(each, "budget_product_sku", None) for each in fetch(provider, lookup).items] == bundle
         return
