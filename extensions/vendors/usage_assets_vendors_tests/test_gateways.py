@@ -13,7 +13,7 @@ from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
-from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw, seen
+from usage_assets_tests.models.days import DAY, Days, cases, days_from, lines, raw, seen
 from usage_assets_tests.models.gateways import GPT, Use, billed, used
 from usage_assets_tests.models.stated import state, stating
 from usage_assets_vendors.cursor.usage import UsageEvents
@@ -101,7 +101,7 @@ def test_what_no_model_explains_is_a_cost_of_no_model(days: Days) -> None:
 
 
 def test_models_that_contradict_the_total_are_a_warning(days: Days) -> None:
-    cases = [
+    totals = [
         ("7", 5, True),  # dollars are missing, and no request is
         ("12", 5, True),
         ("12", 3, True),  # more dollars than in total, of fewer requests
@@ -109,9 +109,9 @@ def test_models_that_contradict_the_total_are_a_warning(days: Days) -> None:
         ("10", 5, False),
         ("9.9999999999999", 5, False),  # the proxy adds up doubles
     ]
-    stored = days_from(len(cases))
+    stored = days_from(len(totals))
     rows = []
-    for day, (usd, count, _) in zip(stored, cases, strict=True):
+    for day, (usd, count, _) in zip(stored, totals, strict=True):
         total: dict[str, Any] = {"usage_date": day, "model": None, "spend": 10, "api_requests": 5}
         rows.append(raw(UserActivity, cut="total", **total))
         rows += [raw(UserActivity, cut=cut, custom_llm_provider=cut, **total) for cut in ("provider", "user")]
@@ -121,7 +121,7 @@ def test_models_that_contradict_the_total_are_a_warning(days: Days) -> None:
     names = ("usage_date", "other", "expected", "found")
     found = [tuple(row[name] for name in names) for row in days.read(file.read_text())]
     assert sorted(found) == [
-        (day, "model", 10, Decimal(usd)) for day, (usd, _, is_warned) in zip(stored, cases, strict=True) if is_warned
+        (day, "model", 10, Decimal(usd)) for day, (usd, _, is_warned) in zip(stored, totals, strict=True) if is_warned
     ]
 
 
@@ -154,28 +154,22 @@ def by_tag_and_day(days: Days, connections: str = "= 'openai'") -> dict[date, Pa
 
 
 SPLIT = {
-    "a bill above the estimate": (
-        "4 6",
-        "team:web 5 3, team:ml 2 1, env:prod 8 5, - 8 5",
-        "team:web estimate 5, team:ml estimate 2, - without_tag 1, - not_through_the_gateway 2",
-    ),
-    "a bill below the estimate": (
-        "4 6",
-        "team:web 12 3, team:ml 4 1, - 20 5",
-        "team:web estimate 6, team:ml estimate 2, - without_tag 2",
-    ),
-    "a refund": ("-4 0", "team:web 3 3, - 4 5", "team:web estimate -3, - without_tag -1"),
-    "tags that cost more than the model": ("10", "team:web 5 3, team:ml 5.000001 1, - 10 5", "- tags_overlap 10"),
-    "tags with more requests than the model": ("10", "team:web 5 3, team:ml 5 3, - 10 5", "- tags_overlap 10"),
-    "a tag of a model without use": ("10", "team:web 5 3", "- tags_overlap 10"),
-    "use that costs nothing": ("10", "team:web 0 3, - 0 5", "- not_through_the_gateway 10"),
-    "an estimate a million times too high": (
-        "10",
-        "team:web 15000000 3, team:ml 2500000 1, - 20000000 5",
-        "team:web estimate 7.5, team:ml estimate 1.25, - without_tag 1.25",
-    ),
-    "no use of the model": ("10", "", "- no_estimate 10"),
-    "no bill": ("", "team:web 5 3, - 10 5", ""),
+    case: (bill, uses, split)
+    for case, bill, uses, split in cases("""
+    a bill above the estimate -> 4 6 -> team:web 5 3, team:ml 2 1, env:prod 8 5, - 8 5
+      -> team:web estimate 5, team:ml estimate 2, - without_tag 1, - not_through_the_gateway 2
+    a bill below the estimate -> 4 6 -> team:web 12 3, team:ml 4 1, - 20 5
+      -> team:web estimate 6, team:ml estimate 2, - without_tag 2
+    a refund -> -4 0 -> team:web 3 3, - 4 5 -> team:web estimate -3, - without_tag -1
+    tags that cost more than the model -> 10 -> team:web 5 3, team:ml 5.000001 1, - 10 5 -> - tags_overlap 10
+    tags with more requests than the model -> 10 -> team:web 5 3, team:ml 5 3, - 10 5 -> - tags_overlap 10
+    a tag of a model without use -> 10 -> team:web 5 3 -> - tags_overlap 10
+    use that costs nothing -> 10 -> team:web 0 3, - 0 5 -> - not_through_the_gateway 10
+    an estimate a million times too high -> 10 -> team:web 15000000 3, team:ml 2500000 1, - 20000000 5
+      -> team:web estimate 7.5, team:ml estimate 1.25, - without_tag 1.25
+    no use of the model -> 10 ->  -> - no_estimate 10
+    no bill ->  -> team:web 5 3, - 10 5 ->
+    """)
 }
 """What a day has -> the bill, what the gateway says of tags with dollars and requests, and how the bill is split."""
 

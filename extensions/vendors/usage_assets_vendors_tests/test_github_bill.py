@@ -15,7 +15,7 @@ from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets.warehouse.views import make_views
-from usage_assets_tests.models.days import DAY, Days, days_from, lines, raw, seen
+from usage_assets_tests.models.days import DAY, Days, cases, days_from, lines, raw, seen
 from usage_assets_vendors.github_copilot.billing import AiCredits, BillingUsage, PremiumRequests, unit_of
 from usage_assets_vendors.github_copilot.metrics import Users1Day
 
@@ -184,31 +184,34 @@ def test_the_metered_reports_are_compared_with_all_metered_rows_of_the_bill(days
 # GitHub
 
 
-CREDITS = {
-    "thirds": ("a 1\nb 1\nc 1", f"a 0.{'3' * 23}4\nb 0.{'3' * 24}\nc 0.{'3' * 24}"),
-    "billionths": ("a 0.000000001\nb 0.000000003", "a 0.25\nb 0.75"),
-    "nothing used": ("a 12.5\nb 0", "a 1"),
-    "not stated of one person": ("a 12.5\nb -", "- 1"),
-    "nobody used any": ("a 0", "- 1"),
-    "an empty report": ("", "- 1"),
-}
+THIRD = "0." + 23 * "3"
+CREDITS = [
+    *cases(f"""
+    a 1, b 1, c 1 -> a {THIRD}4, b {THIRD}3, c {THIRD}3
+    a 0.000000001, b 0.000000003 -> a 0.25, b 0.75
+    a 12.5, b 0 -> a 1
+    a 12.5, b - -> - 1
+    a 0 -> - 1
+    """),
+    ("", "- 1"),
+]
 """People and the credits that they used, and whose a bill of one dollar is."""
 
 
 def test_github_bills_ai_credits_to_people_by_the_credits_that_they_used(days: Days) -> None:
     """Each day has a bill of one dollar: net, to the last place."""
-    stored = dict(zip(CREDITS, days_from(len(CREDITS)), strict=True))
-    last = max(stored.values())
-    bill = [raw(AiCredits, usage_date=day, net_amount=1, gross_amount=4) for day in stored.values()]
+    stored = [*zip(days_from(len(CREDITS)), CREDITS, strict=True)]
+    last = stored[-1][0]
+    bill = [raw(AiCredits, usage_date=day, net_amount=1, gross_amount=4) for day, _ in stored]
     days.spent(AiCredits, *bill, last=last)
     people = [
-        raw(Users1Day, usage_date=stored[case], user_login=login, ai_credits_used=None if used == "-" else used)
-        for case, (text, _) in CREDITS.items()
-        for login, used in map(str.split, text.splitlines())
+        raw(Users1Day, usage_date=day, user_login=login, ai_credits_used=None if used == "-" else used)
+        for day, (text, _) in stored
+        for login, used in map(str.split, filter(None, text.split(", ")))
     ]
     days.fetched(Users1Day, *people, last=last)
     rows = days.rows("github_copilot_allocated_costs", last=last)
-    for case, (_, parts) in CREDITS.items():
-        of_day = [row for row in rows if row["usage_date"] == stored[case]]
-        assert sorted(seen(of_day, "user_id native_amount")) == [tuple(part.split()) for part in parts.splitlines()]
-        assert sum(row["native_amount"] for row in of_day) == 1, case
+    for day, (text, parts) in stored:
+        of_day = [row for row in rows if row["usage_date"] == day]
+        assert sorted(seen(of_day, "user_id native_amount")) == [tuple(part.split()) for part in parts.split(", ")]
+        assert sum(row["native_amount"] for row in of_day) == 1, text

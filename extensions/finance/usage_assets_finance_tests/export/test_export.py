@@ -26,7 +26,7 @@ from usage_assets_finance.export import export as module
 from usage_assets_finance.export.columns import COLUMNS
 from usage_assets_finance.export.export import LAST_CONNECTION, Exported, LeftOut, export, refuse_broken, stage
 from usage_assets_tests.fixtures import NewWarehouse
-from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.days import DAY, Days, cases, raw
 from usage_assets_tests.models.filled import SMALLEST, fill
 from usage_assets_tests.terminal import Terminal
 
@@ -265,19 +265,20 @@ OF_CENTS = "update to_change set {} where x_NativeUnit = 'cents'"
 OTHERWISE_PRICED = "EffectiveCost = 0.6, ContractedCost = 0.6, ListCost = 0.6"
 
 
-ELSEWHERE = [
-    ("credits cost what their rate says", f"update to_change set {OTHERWISE_PRICED} where x_CostBasis = 'credits'"),
-    (CORRECTION, "update to_change set ChargeClass = 'Correction' where x_InvoiceId = 'INV-1' and BilledCost < 0"),
-    ("a SkuPriceId has one SkuId", OF_CENTS.format("SkuPriceId = 'openai/gpt-5/input', SkuId = 'openai/another'")),
-    ("InvoiceId is filled in every row or in none", OF_CENTS.format("InvoiceId = 'INV-1'")),
-    ("no charge is there twice", "insert into to_change from to_change where x_NativeUnit = 'cents'"),
-    (SUMS, "delete from to_change where BillingCurrency = 'EUR'"),
-    (SUMS, "delete from to_change where x_NativeUnit = 'credits'"),
-    (SUMS, "delete from to_change where ChargeCategory = 'Purchase'"),
-    (SUMS, OF_CENTS.format("x_Connection = 'another'")),
-    (TEXT, "create or replace temp macro moment(instant) as '2026-11-01'"),
-    (TEXT, "create or replace temp macro digits(amount) as amount::bigint::varchar"),
-]
+ELSEWHERE = cases(f"""
+    credits cost what their rate says -> update to_change set {OTHERWISE_PRICED} where x_CostBasis = 'credits'
+    {CORRECTION}
+      -> update to_change set ChargeClass = 'Correction' where x_InvoiceId = 'INV-1' and BilledCost < 0
+    a SkuPriceId has one SkuId -> {OF_CENTS.format("SkuPriceId = 'openai/gpt-5/input', SkuId = 'openai/another'")}
+    InvoiceId is filled in every row or in none -> {OF_CENTS.format("InvoiceId = 'INV-1'")}
+    no charge is there twice -> insert into to_change from to_change where x_NativeUnit = 'cents'
+    {SUMS} -> delete from to_change where BillingCurrency = 'EUR'
+    {SUMS} -> delete from to_change where x_NativeUnit = 'credits'
+    {SUMS} -> delete from to_change where ChargeCategory = 'Purchase'
+    {SUMS} -> {OF_CENTS.format("x_Connection = 'another'")}
+    {TEXT} -> create or replace temp macro moment(instant) as '2026-11-01'
+    {TEXT} -> create or replace temp macro digits(amount) as amount::bigint::varchar
+""")
 """A rule, and the statement that breaks it."""
 
 
