@@ -1,6 +1,6 @@
 """Cursor's checks and actors: what contradicts an event, whose it is, and what spend says of what is billed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
-from usage_assets_tests.models.days import DAY, Days, days_from, raw
+from usage_assets_tests.models.days import DAY, Days, cases, days_from, lines, raw
 from usage_assets_vendors.cursor.lookups import Spend
 from usage_assets_vendors.cursor.usage import UsageEvents
 
@@ -94,50 +94,58 @@ MORNING = datetime(2026, 11, 4, 6, tzinfo=UTC)
 """After the third day."""
 
 
-SPENDS: Sequence[tuple[Mapping[str, str | None], Sequence[str]]] = [
-    ({DANA: "300", EMEKA: "300"}, ()),
-    ({DANA: "5000.123456", EMEKA: "300"}, ()),
-    ({DANA: "299", EMEKA: "300"}, ()),  # whole cents, rounded down
-    ({DANA: "298.5", EMEKA: "9000"}, ("1 person was billed $3.00", "they spent $2.99", "($0.02 apart)")),
-    ({DANA: "100", EMEKA: None}, ("2 people were billed $6.00", "they spent $1.00", "($5.00 apart)")),
-    ({DANA: "300"}, ()),  # who is not listed is not compared
-    ({}, ()),
+SPENDS = [
+    *cases("""
+    dana 300, emeka 300 ->
+    dana 5000.123456, emeka 300 ->
+    dana 299, emeka 300 ->
+    dana 298.5, emeka 9000 -> 1 person was billed $3.00; they spent $2.99; ($0.02 apart)
+    dana 100, emeka - -> 2 people were billed $6.00; they spent $1.00; ($5.00 apart)
+    dana 300 ->
+    """),
+    ("", ""),
 ]
-"""What Cursor says that people spent, and what the warning says of it."""
+"""What Cursor says that people spent, and what the warning says of it. Its whole cents are rounded down. Who is not
+listed is not compared."""
 
 
 def test_nobody_is_billed_more_than_cursor_says_that_they_spent(days: Days) -> None:
     used(days, DANA, EMEKA.upper())
     when = f"by their events of {DAY} to {THIRD}"
-    for n, (spend, said) in enumerate(SPENDS):
+    for n, (text, said) in enumerate(SPENDS):
+        people = map(str.split, filter(None, text.split(", ")))
+        spend = {f"{name}@example.com": None if cents == "-" else cents for name, cents in people}
         spent(days, spend, MORNING + timedelta(minutes=n))
         expected = []
         if said:
-            billed, by_cursor, difference = said
+            billed, by_cursor, difference = said.split("; ")
             whole = f"and Cursor says that {by_cursor} in the whole cycle so far {difference}"
             expected = [f"{THIRD}: {billed} {when}, {whole}"]
-        assert warned(days, "spend", THIRD) == expected, spend
+        assert warned(days, "spend", THIRD) == expected, text
 
 
-CYCLES: Sequence[tuple[datetime, datetime | None, date | None]] = [
-    (MORNING, BEGAN, THIRD),
-    (MORNING, datetime(2026, 11, 1, tzinfo=UTC), THIRD),
-    (datetime(2026, 11, 4, 0, 59, tzinfo=UTC), BEGAN, DAY + timedelta(days=1)),  # the third day is not added up yet
-    (datetime(2026, 11, 2, 6, tzinfo=UTC), BEGAN, DAY),  # the spend is older than the days
-    (datetime(2026, 11, 1, 6, tzinfo=UTC), BEGAN, None),
-    (MORNING, datetime(2026, 11, 2, 14, tzinfo=UTC), THIRD),
-    (MORNING, datetime(2026, 11, 4, 5, tzinfo=UTC), None),  # the cycle has just turned
-    (MORNING, None, None),
-]
-"""When spend was fetched, when its cycle began, and the last day that is compared."""
+CYCLES = """
+    2026-11-04T06     2026-10-31T14:12:08  2026-11-03
+    2026-11-04T06     2026-11-01T00        2026-11-03
+    2026-11-04T00:59  2026-10-31T14:12:08  2026-11-02
+    2026-11-02T06     2026-10-31T14:12:08  2026-11-01
+    2026-11-01T06     2026-10-31T14:12:08  -
+    2026-11-04T06     2026-11-02T14        2026-11-03
+    2026-11-04T06     2026-11-04T05        -
+    2026-11-04T06     -                    -
+"""
+"""When spend was fetched, when its cycle began, and the last day that is compared: the day before is not added up at
+once, days are compared with spend that is newer, and none when the cycle has just turned."""
 
 
 def test_only_whole_days_of_the_cycle_that_the_spend_has_are_compared(days: Days) -> None:
     used(days, DANA)
-    for fetched_at, began, last in CYCLES:
+    for *moments, last in lines(CYCLES):
+        fetched_at, began = (None if at == "-" else datetime.fromisoformat(f"{at}Z") for at in moments)
+        assert fetched_at
         spent(days, {DANA: "0"}, fetched_at, began)
         found = [text.partition(":")[0] for text in warned(days, "spend", THIRD)]
-        assert found == ([str(last)] if last else []), (fetched_at, began)
+        assert found == ([] if last == "-" else [last]), moments
         with days.warehouse.transaction() as database:
             database.execute("delete from cursor.spend")
 
