@@ -32,6 +32,7 @@ from usage_assets_assistant_tests.mcp.test_figures import (
 from usage_assets_assistant_tests.query import hostile
 from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import IS_NIGHT
+from usage_assets_tests.models.days import one_a_line
 
 PEOPLE = (ADDRESS, OTHER, NAME)
 IDS = re.compile(r"\bu\d+\b")
@@ -226,30 +227,40 @@ def test_an_explanation_does_not_say_who_rows_are_of(see: See) -> None:
 OF_ANY_USE = ("models.names", "models.names_in_costs", "models.usage_families", "accounting.credit_rates")
 """What says of whatever is used that it is used."""
 OF_PEOPLE = ("costs.by_person", "costs.by_actor", "costs.by_user")
-IN_ANY_PLACE = (
-    *(
-        f"select * from {relation}"
-        for relation in (
-            *(*OF_PEOPLE, "warehouse.costs.by_user", "memory.costs.by_user", "seen_whole.costs.by_user"),
-            *("costs.people", "costs.names", "openai.users", "accounting.people", "temp.main.billed", "costs.what_if"),
-            *("duckdb_views()", "duckdb_columns()", "information_schema.views", "pg_catalog.pg_views"),
-        )
-    ),
-    "select person_name from costs.by_person",
-    "select user_email from costs.by_user where user_email is not null",
-)
+IN_ANY_PLACE = one_a_line("""
+    select * from costs.by_person
+    select * from costs.by_actor
+    select * from costs.by_user
+    select * from warehouse.costs.by_user
+    select * from memory.costs.by_user
+    select * from seen_whole.costs.by_user
+    select * from costs.people
+    select * from costs.names
+    select * from openai.users
+    select * from accounting.people
+    select * from temp.main.billed
+    select * from costs.what_if
+    select * from duckdb_views()
+    select * from duckdb_columns()
+    select * from information_schema.views
+    select * from pg_catalog.pg_views
+    select person_name from costs.by_person
+    select user_email from costs.by_user where user_email is not null
+""")
 """What a lake may answer otherwise than a file: its catalog has other names."""
 ATTEMPTS = (
     *IN_ANY_PLACE,
-    "select * from (from costs.by_person)",
-    "select * from costs.by_person tablesample 50%",
-    "select * from costs.seats(current_date)",
     *(f"select {words} from {relation} as a" for relation in OF_PEOPLE for words in ("to_json(a)", "columns('.*')")),
-    "select upper(actor_name), error(actor_name) from costs.by_actor",
-    "select actor_id::integer from costs.by_actor",
-    f"select count(*) from costs.by_actor where actor_id = '{ID}'",
-    "select getvariable('key_of_people')",
-    "select current_setting('key_of_people')",
+    *one_a_line(f"""
+    select * from (from costs.by_person)
+    select * from costs.by_person tablesample 50%
+    select * from costs.seats(current_date)
+    select upper(actor_name), error(actor_name) from costs.by_actor
+    select actor_id::integer from costs.by_actor
+    select count(*) from costs.by_actor where actor_id = '{ID}'
+    select getvariable('key_of_people')
+    select current_setting('key_of_people')
+    """),
 )
 
 
