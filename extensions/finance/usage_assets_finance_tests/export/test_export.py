@@ -1,11 +1,13 @@
 """The FOCUS file: exact, complete, and not written where a row breaks a rule; every rule is shown failing."""
 
 import csv
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -183,84 +185,63 @@ def test_nothing_is_written_where_a_row_breaks_a_rule(filled: Days, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".new")] == []
 
 
-COMPANY = "service, category and company are those of an AI provider"
-KIND = "what is used of credits is Usage, what the connections file says is bought a One-Time Purchase"
-PERIOD = "a billing period is a month, and a day of use lies in it"
-NATIVE = "BilledCost is the native amount in whole units of its currency, and 0 of credits"
-ONE_COST = "ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0"
-QUANTITY = "use and purchases have a quantity and a unit, and use has what was used"
-SOURCE = "a quantity has a source"
-PRICE = "a price is not negative, and times the quantity it is the cost"
-SKU = "use and purchases have a SKU"
-CURRENCY = "a currency has three capital letters, and credits are priced in Credits"
 CORRECTION = "a Correction is of a month that is invoiced, and not on that invoice"
-OF_FILES = "a charge of a file has a cost, a currency, a period, a category and a service"
 SUMS = "the rows of a day add up to what is stored of it"
 TEXT = "times and numbers are written as FOCUS has them"
-
-WRONG = {
-    # what FOCUS's own validator does not notice
-    COMPANY: """
-        ServiceCategory = 'Analytics'
-        ServiceSubcategory = null
-        InvoiceIssuerName = null
-        HostProviderName = 'A host'
-    """,
-    KIND: """
-        ChargeFrequency = 'Recurring'
-        x_CostBasis = 'estimated'
-    """,
-    PERIOD: """
-        ChargePeriodEnd = ChargePeriodStart - interval 1 day
-        ChargePeriodEnd = ChargePeriodEnd + interval 1 day
-        BillingPeriodStart = BillingPeriodStart - interval 1 month
-    """,
-    NATIVE: (
-        f"({', '.join(MONEY)}) = ({', '.join(['x_NativeAmount'] * len(MONEY))})\n"
-        f"({', '.join(MONEY)}) = ({', '.join(f'-{cost}' for cost in MONEY)})"
-    ),
-    ONE_COST: """
-        ContractedCost = ContractedCost * 100
-        ContractedCost = ContractedCost * 100, ListCost = ListCost * 100
-    """,
-    QUANTITY: """
-        PricingQuantity = null, PricingUnit = null
-        PricingUnit = 'tokens'
-        ConsumedQuantity = null
-        ConsumedUnit = '1000 Tokens'
-        ChargeCategory = 'Purchase', ChargeFrequency = 'One-Time', x_CostBasis = 'purchase of seats'
-    """,
-    SOURCE: """
-        x_QuantitySource = 'bill'
-        x_QuantitySource = 'guess'
-        PricingUnit = 'Tokens'
-    """,
-    PRICE: """
-        ListCost = ListCost * 100
-        ContractedUnitPrice = ContractedUnitPrice + 0.00000001
-        ListUnitPrice = -ListUnitPrice, ListCost = -ListCost
-    """,
-    SKU: """
-        SkuId = 'another', SkuPriceId = 'another/thing'
-        SkuPriceDetails = '{'
-        x_Model = 'another'
-    """,
-    CURRENCY: """
-        PricingCurrency = 'EUR'
-    """,
-    CORRECTION: """
-        ChargeClass = 'Correction'
-    """,
-    "a sub-account has a name and a type": """
-        SubAccountName = null
-    """,
-    OF_FILES: """
-        x_SourceTable = 'focus.charges', ChargePeriodEnd = ChargePeriodStart
-        x_SourceTable = 'focus.charges', ServiceName = '', ChargeCategory = null
-    """,
-}
+# the first ones are what FOCUS's own validator does not notice
+WRONG = f"""
+    service, category and company are those of an AI provider
+      ServiceCategory = 'Analytics'
+      ServiceSubcategory = null
+      InvoiceIssuerName = null
+      HostProviderName = 'A host'
+    what is used of credits is Usage, what the connections file says is bought a One-Time Purchase
+      ChargeFrequency = 'Recurring'
+      x_CostBasis = 'estimated'
+    a billing period is a month, and a day of use lies in it
+      ChargePeriodEnd = ChargePeriodStart - interval 1 day
+      ChargePeriodEnd = ChargePeriodEnd + interval 1 day
+      BillingPeriodStart = BillingPeriodStart - interval 1 month
+    BilledCost is the native amount in whole units of its currency, and 0 of credits
+      ({", ".join(MONEY)}) = ({", ".join(["x_NativeAmount"] * len(MONEY))})
+      ({", ".join(MONEY)}) = ({", ".join(f"-{cost}" for cost in MONEY)})
+    ContractedCost and EffectiveCost are one cost, EffectiveCost of bought credits is 0
+      ContractedCost = ContractedCost * 100
+      ContractedCost = ContractedCost * 100, ListCost = ListCost * 100
+    use and purchases have a quantity and a unit, and use has what was used
+      PricingQuantity = null, PricingUnit = null
+      PricingUnit = 'tokens'
+      ConsumedQuantity = null
+      ConsumedUnit = '1000 Tokens'
+      ChargeCategory = 'Purchase', ChargeFrequency = 'One-Time', x_CostBasis = 'purchase of seats'
+    a quantity has a source
+      x_QuantitySource = 'bill'
+      x_QuantitySource = 'guess'
+      PricingUnit = 'Tokens'
+    a price is not negative, and times the quantity it is the cost
+      ListCost = ListCost * 100
+      ContractedUnitPrice = ContractedUnitPrice + 0.00000001
+      ListUnitPrice = -ListUnitPrice, ListCost = -ListCost
+    use and purchases have a SKU
+      SkuId = 'another', SkuPriceId = 'another/thing'
+      SkuPriceDetails = '{{'
+      x_Model = 'another'
+    a currency has three capital letters, and credits are priced in Credits
+      PricingCurrency = 'EUR'
+    {CORRECTION}
+      ChargeClass = 'Correction'
+    a sub-account has a name and a type
+      SubAccountName = null
+    a charge of a file has a cost, a currency, a period, a category and a service
+      x_SourceTable = 'focus.charges', ChargePeriodEnd = ChargePeriodStart
+      x_SourceTable = 'focus.charges', ServiceName = '', ChargeCategory = null
+"""
 """A rule, and what is wrong in a copy of the row of cents: a line each."""
-PLANTED = [(rule, line.strip()) for rule, text in WRONG.items() for line in text.strip().splitlines()]
+PLANTED = [
+    (rule, planted)
+    for rule, *several in (each.split("\n  ") for each in re.split(r"\n(?! )", cleandoc(WRONG)))
+    for planted in several
+]
 OF_CENTS = "update to_change set {} where x_NativeUnit = 'cents'"
 OTHERWISE_PRICED = "EffectiveCost = 0.6, ContractedCost = 0.6, ListCost = 0.6"
 
