@@ -20,7 +20,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets_tests.fixtures import NOW, NewWarehouse
-from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.days import Days, lines, raw
 from usage_assets_tests.terminal import Said, Terminal
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
@@ -110,14 +110,24 @@ def cost(amount: str, day: date = date(2026, 10, 5), currency: str = "usd", **va
     return row
 
 
-BILL = (
-    cost("10.004", project_id="p-web", user_id="Анна Петрова"),
-    cost("0.001", date(2026, 10, 6), project_id="p-web", user_id="王小明"),
-    cost("0.10", project_id="p-web", currency="eur", user_id="Анна Петрова"),
-    cost("20", project_id="p-apps", user_id="u-1", line_item="gpt-5-mini, output"),
-    cost("10", project_id="p-shared"),
-    cost("5.0", project_id=FORMULA, user_id="a\x07b\u202egpj\ud7ff"),
-    cost("1.25", project_id="p-none"),
+BILL = tuple(
+    cost(
+        amount,
+        date(2026, 10, int(day)),
+        currency,
+        project_id=project,
+        line_item=item,
+        **({} if user == "-" else {"user_id": user}),
+    )
+    for amount, day, currency, project, item, user in lines(f"""
+    10.004  5  usd  p-web      gpt-5, input        Анна Петрова
+    0.001   6  usd  p-web      gpt-5, input        王小明
+    0.10    5  eur  p-web      gpt-5, input        Анна Петрова
+    20      5  usd  p-apps     gpt-5-mini, output  u-1
+    10      5  usd  p-shared   gpt-5, input        -
+    5.0     5  usd  {FORMULA}  gpt-5, input        a\x07b\u202egpj\ud7ff
+    1.25    5  usd  p-none     gpt-5, input        -
+    """)
 )
 
 
