@@ -1,5 +1,7 @@
 """The whole way on a lake: what is fetched, computed and pushed is the provider's; what is removed is gone."""
 
+from pathlib import Path
+
 import pytest
 
 from usage_assets_tests.end_to_end.conftest import SERVER, open_project, with_endpoints
@@ -12,11 +14,12 @@ ASSETS = ("costs", "costs/daily_costs", "entities/ai_cost_record")
 
 
 def test_a_lake_holds_a_restated_day_and_nothing_of_what_is_removed(
-    sandbox: Sandbox, postgres: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    variables = with_endpoints(terminal.folder, "costs")
+    variables = with_endpoints(tmp_path, "costs")
     monkeypatch.setenv(SERVER, postgres)
-    with open_project(sandbox, terminal.folder, variables) as project:
+    terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
+    with open_project(sandbox, tmp_path, variables) as project:
         assert project.fetch("openai", DAYS, *ASSETS).success
         sandbox.restate("openai", *DAYS)
         assert project.fetch("openai", DAYS, *ASSETS).success
