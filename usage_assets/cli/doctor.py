@@ -640,6 +640,9 @@ def _disks(settings: Settings) -> Iterator[Finding]:
     file = None if warehouse.is_lake or not warehouse.file.exists() else warehouse.file
     for folder in {warehouse.folder, archive or warehouse.folder, Path(configured_home() or ".")}:
         place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+        if not os.access(place, os.W_OK):
+            text = f"{place} cannot be written by the user of this command: make it writable, or runs fail"
+            yield Finding(Level.FAIL, "disk", text)
         needed = ROOM_FOR_A_RUN + (file.stat().st_size if file and folder == warehouse.folder else 0)
         if (free := disk_usage(place).free) < needed:
             text = f"{place} has {free / MIB:,.0f} MiB left, a run needs {needed / MIB:,.0f}: make room, or runs fail"

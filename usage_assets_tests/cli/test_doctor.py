@@ -302,6 +302,9 @@ def test_a_disk_without_room_for_a_run_is_a_fault(backfilled: Terminal, monkeypa
     assert line.startswith(f"FAIL  disk: {backfilled.folder} has ")
     monkeypatch.setattr(command, "disk_usage", lambda _: shutil.disk_usage("/")._replace(free=size + 65 * MIB))
     assert "disk: " not in examined(backfilled).out
+    monkeypatch.setattr(os, "access", lambda path, _: path != backfilled.folder)
+    line = finding(examined(backfilled), "disk: ")
+    assert line.startswith(f"FAIL  disk: {backfilled.folder} cannot be written by the user of this command: ")
 
 
 def test_due_days_of_a_connection_are_one_warning_that_says_who_fetches_them(backfilled: Terminal) -> None:
