@@ -214,7 +214,7 @@ def _due_plans(
     due = [
         row
         for row in due_days(warehouse_now(settings), seeds, with_unpushed=push)
-        if row.state != "unsettled" or row.since.astimezone(UTC).date() < utc_today()  # else it has been looked at
+        if row.state != "unsettled" or row.since.astimezone(UTC).date() != utc_today()  # else it has been looked at
     ]
     chosen = {each.name for each in connections}
     for name, reasons in due_in_words([each for each in due if each.connection in chosen]).items():

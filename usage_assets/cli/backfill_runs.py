@@ -269,9 +269,9 @@ def lookups_plan_of(connection: Connection, instance: dg.DagsterInstance) -> Bac
 
     To be run before it is asked which days are due, because a new name makes days due.
     """
-    midnight = datetime.combine(utc_today(), datetime.min.time(), UTC).timestamp()
     events = {key: instance.get_latest_materialization_event(key) for key in _lookups(connection)}
-    unlisted = tuple(key for key, event in events.items() if event is None or event.timestamp < midnight)
+    listed = {key: datetime.fromtimestamp(event.timestamp, UTC).date() for key, event in events.items() if event}
+    unlisted = tuple(key for key in events if listed.get(key) != utc_today())
     run_plan = RunPlan(connection.name, LOOKUPS_JOB, unlisted, None)
     return BackfillPlan(connection, Window(utc_today(), utc_today()), [run_plan]) if unlisted else None
 

@@ -19,6 +19,7 @@ import dagster as dg
 import duckdb
 import httpx
 import pytest
+import time_machine
 from dagster import DagsterRunStatus
 from dotenv import dotenv_values
 
@@ -119,6 +120,18 @@ def test_days_that_are_due_get_the_names_of_their_ids_also_where_these_were_refu
     assert len(terminal.sandbox.requests()) == asked, "lookups are listed once a day"
     range_ = terminal.type("backfill", *LAST_DAY, "--push", "--connection", "openai")
     assert "Port: nothing to send" in line_of("openai", range_), "it has what a range would send"
+
+
+def test_what_was_stored_while_the_clock_was_ahead_is_due_when_it_is_right(
+    tiny_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days that had not come yet were stored as empty ones, and whoever only types commands has no schedule."""
+    monkeypatch.setenv("USAGE_START_DATE", LATEST)
+    due = ("backfill", "--due", "--connection", "openai")
+    with time_machine.travel(NOW + timedelta(days=9)):
+        assert line_of("openai", tiny_terminal.type(*due)).startswith(f"openai {LATEST} to 2026-11-28: days 10, rows ")
+    assert line_of("openai", tiny_terminal.type(*due)).startswith(f"openai {LATEST}: days 1, rows ")
+    assert tiny_terminal.type(*due).lines == ["no day is due"]
 
 
 def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_and_a_copy_at_once(
