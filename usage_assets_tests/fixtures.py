@@ -38,6 +38,7 @@ from sqlalchemy import Engine, event
 from usage_assets.core.installed import EXTENSIONS
 from usage_assets.models.costs import VIEWS
 from usage_assets.warehouse.database import Warehouse
+from usage_assets.warehouse.found import note_altered
 from usage_assets.warehouse.views import broken_views
 from usage_assets_tests.alone import Refusing, is_there
 from usage_assets_tests.object_store import running_object_store
@@ -174,6 +175,7 @@ def set_all(patch: pytest.MonkeyPatch, variables: Mapping[str, str | None]) -> N
 def execute(warehouse: Warehouse, sql: str, parameters: object = None) -> None:
     """Change what is stored, behind the product's back."""
     with warehouse.get_connection() as database:
+        note_altered(database)
         database.execute(sql, parameters)
 
 

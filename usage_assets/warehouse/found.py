@@ -45,6 +45,7 @@ def note_found(connection: duckdb.DuckDBPyConnection, thing: Hashable) -> None:
 
 
 def note_altered(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note that this connection has made or altered a table or view."""
+    """Note that this connection has made or altered a table or view: all of them are looked for again."""
     if found := _FOUND.get(id(connection)):
         found.is_altered = True
+        found.things.clear()

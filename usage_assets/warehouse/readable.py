@@ -24,7 +24,7 @@ a query of more than two seconds, in the middle of what a command prints. DuckDB
 union is larger than the buffer (https://github.com/duckdb/duckdb/issues/22215)."""
 ONE_THREAD = "set threads = 1"
 """For whoever reads much: two threads took 23 instead of 19 CPU s for the report of a large company."""
-NOT_PUBLISHED = "does not exist yet: a run makes it when it ends, usage-assets backfill --due with the first rows"
+NOT_PUBLISHED = "does not exist yet: a run makes it when it ends, or with the first rows of usage-assets backfill --due"
 """What is said of a published copy that is missing."""
 FAILED = (duckdb.Error, UnicodeDecodeError, OverflowError)
 """What a statement of somebody else may raise (``text_of``)."""

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from usage_assets_tests.postgres import name_of, new_database
 if TYPE_CHECKING:
     from usage_assets_lake.warehouse import Lake
 
-__all__ = ["CLOSED", "CLOSED_OR_LAKE", "ON_BOTH", "ephemeral_instances_keep_their_connection", "instance"]
+__all__ = ["ON_BOTH", "ephemeral_instances_keep_their_connection", "instance"]
 
 
 @pytest.fixture
@@ -93,23 +93,18 @@ def copied_lake(server: str, catalog: str, folder: Path) -> Iterator["Lake"]:
     lake.detach()
 
 
-LAKE_CASE = pytest.param("lake", marks=needs("lake"))
-ON_BOTH = pytest.mark.parametrize("warehouse", ["file", LAKE_CASE], indirect=True)
+ON_BOTH = pytest.mark.parametrize("warehouse", ["file", pytest.param("lake", marks=needs("lake"))], indirect=True)
 """Tests of what DuckDB may do otherwise in a lake: types, constraints, transactions. All others are about a file."""
-CLOSED = pytest.mark.parametrize("warehouse", ["closed file"], indirect=True)
-"""Tests that alter what is declared. This process looks for it again when it has had the file closed."""
-CLOSED_OR_LAKE = pytest.mark.parametrize("warehouse", ["closed file", LAKE_CASE], indirect=True)
 
 
 @pytest.fixture
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
     """A warehouse in which nothing is stored. A file stays open: opening it is a third of most tests."""
-    place = getattr(request, "param", "file")
-    if place == "lake":
+    if getattr(request, "param", "file") == "lake":
         server, catalog = (request.getfixturevalue(name) for name in ("postgres", "empty_catalog"))
         with copied_lake(server, catalog, tmp_path / "lake") as lake:
             yield lake
         return
     file = Warehouse(database=str(shutil.copy2(request.getfixturevalue("empty_file"), tmp_path)))
-    with nullcontext() if place == "closed file" else file.get_connection():
+    with file.get_connection():
         yield file

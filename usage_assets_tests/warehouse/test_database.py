@@ -18,7 +18,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, WarehouseError
 from usage_assets_tests.fixtures import execute
-from usage_assets_tests.warehouse.conftest import CLOSED, ON_BOTH
+from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import (
     DAY,
     FULL,
@@ -220,7 +220,6 @@ DIFFERENCES = (
 """What somebody has done to the table, how it then differs, and what mends it."""
 
 
-@CLOSED
 def test_any_other_difference_is_refused_with_the_statement_that_mends_it(warehouse: Warehouse) -> None:
     for statement, difference, mend in DIFFERENCES:
         narrow(warehouse, statement)
@@ -230,10 +229,9 @@ def test_any_other_difference_is_refused_with_the_statement_that_mends_it(wareho
         )
         with nothing_changes(warehouse), pytest.raises(WarehouseError, match=expected) as error:
             write(warehouse, [sample(model="new")])
-        with warehouse.get_connection() as connection:
-            connection.execute(str(error.value).partition("to mend it: ")[2])
-            connection.execute("update tests.sample set requests = 1 where requests is null")
-            connection.execute("alter table tests.sample alter column requests set not null")
+        execute(warehouse, str(error.value).partition("to mend it: ")[2])
+        execute(warehouse, "update tests.sample set requests = 1 where requests is null")
+        execute(warehouse, "alter table tests.sample alter column requests set not null")
         write(warehouse, [sample(model="new")])
         assert models(warehouse) == ["new"], statement
 

@@ -19,7 +19,7 @@ from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 from usage_assets_tests.fixtures import execute
-from usage_assets_tests.warehouse.conftest import CLOSED_OR_LAKE, ON_BOTH
+from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, day, days, sample
 from usage_assets_tests.warehouse.test_database import DOUBLED, TWICE
 
@@ -369,7 +369,7 @@ where position = 1;
 """Makes the ledger what the first release wrote."""
 
 
-@CLOSED_OR_LAKE
+@ON_BOTH
 def test_days_of_an_earlier_release_have_a_state_from_the_next_write_on(warehouse: Warehouse, fetched: Written) -> None:
     fetched(1, sample())
     with time_machine.travel(OVER + timedelta(hours=90), tick=False):

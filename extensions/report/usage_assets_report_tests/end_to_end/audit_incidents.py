@@ -89,7 +89,14 @@ class Bills:
         """Write the bills. Return the folder of each connection."""
         for connection, accounts in ACCOUNTS.items():
             rows = [
-                on(str(day), BilledCost=f"{amount}", SubAccountId=account, SubAccountName=f"account {account[-1]}")
+                on(
+                    str(day),
+                    BilledCost=f"{amount}",
+                    SubAccountId=account,
+                    SubAccountName=f"account {account[-1]}",
+                    BillingPeriodStart="",  # one file of several months
+                    BillingPeriodEnd="",
+                )
                 for day in self.days
                 for account in accounts
                 if (amount := self.amount(connection, account, day))
