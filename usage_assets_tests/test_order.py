@@ -22,6 +22,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from usage_assets.cli.processes import free_port
+from usage_assets_tests.alone import needs
 from usage_assets_tests.terminal import ROOT
 
 PACKAGES = ("dagster", "dagster-webserver", "dagster-duckdb", "httpx", "pandas", "pydantic")
@@ -106,6 +107,7 @@ def test_six_packages_are_dependencies_and_pytest_comes_with_testing() -> None:
     assert "`pip install 'usage-assets[testing]'` brings pytest" in " ".join(page.split())
 
 
+@needs("report")
 def test_the_demo_loads_code_of_ours_that_uses_each_package() -> None:
     """Some packages are imported by others: that is no use of ours. The web server is a program, which serves below."""
     loaded = "import sys, demo.__main__, usage_assets.definitions; print(*sys.modules)"
