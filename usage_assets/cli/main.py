@@ -37,7 +37,7 @@ OF_FEATURES = {
     name: (each.package, line) for each in features().values() for name, line in each.feature.commands.items()
 }
 UNREADABLE_LINES: set[object] = set()
-"""Of ``.env``, of which it was said."""
+"""Lines of ``.env`` that a warning has named."""
 COMMANDS = dict(sorted({**OURS, **{name: line for name, (_, line) in OF_FEATURES.items()}}.items()))
 
 

@@ -24,6 +24,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets_report.in_port import EVERYTHING, InsightsLedger, build_port_insights
 from usage_assets_report_tests.computed import store_insights
 from usage_assets_tests.features.port.conftest import Catalog, catalog, new_client, user
+from usage_assets_tests.fixtures import execute
 from usage_assets_tests.models.days import Days, filled
 from usage_assets_tests.models.gateways import GPT, billed, used
 from usage_assets_tests.models.stated import stating
@@ -291,8 +292,7 @@ def test_after_the_database_is_lost_our_entities_are_adopted_and_those_of_others
     gone = replace(SPIKE, what="drop", incident="gone")
     of_nobody = replace(SPIKE, kind="team", id="web", what="drop", incident="of_nobody")
     company.push(SPIKE, gone, of_nobody)
-    with company.warehouse.transaction() as database:
-        database.execute("delete from ledger.port_entities")
+    execute(company.warehouse, "delete from ledger.port_entities")
     done = company.push(SPIKE)
     assert names(company) == {OF_SPIKE, "of_nobody"}
     assert "ai_anomaly of_nobody" in done.not_in_ledger

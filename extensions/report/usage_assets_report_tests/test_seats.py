@@ -15,6 +15,7 @@ from usage_assets_report.answers import answers, text_of
 from usage_assets_report.page import cells
 from usage_assets_report.period import Period
 from usage_assets_report_tests.one_figure import rows_of_figure
+from usage_assets_tests.fixtures import execute
 from usage_assets_tests.models.days import Days, lines, models, provider_of, raw, seen
 from usage_assets_tests.models.stated import state
 from usage_assets_vendors.cursor.lookups import Members
@@ -132,8 +133,7 @@ def test_a_member_of_cursor_is_idle_after_30_stored_days(days: Days) -> None:
         assert row["why_unknown"] == "; ".join([*missing, "no price is known"])
         assert (row["price_a_month"], row["usd_idle_a_month"]) == (None, None)
         assert idle_people(days) == (["ben@example.com"] if idle else [])
-    with days.warehouse.transaction() as database:
-        database.execute("delete from ledger.partition_versions where usage_date = $day", {"day": ago(12)})
+    execute(days.warehouse, "delete from ledger.partition_versions where usage_date = $day", {"day": ago(12)})
     assert counts(seats(days)["cursor"]) == (2, 1, None, 0, 1)
 
 

@@ -19,7 +19,7 @@ from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets_tests.alone import needs
-from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse
+from usage_assets_tests.fixtures import IS_NIGHT, NewWarehouse, execute
 from usage_assets_tests.models.days import TOKENS, USE, Days, days_from, lines, models, raw, raws, seen
 from usage_assets_tests.models.stated import KEY, entries, known, listed, state, stating
 from usage_assets_vendors.cursor.usage import DailyUsage, UsageEvents
@@ -92,8 +92,7 @@ def test_what_is_joined_and_shown_is_what_the_policy_keeps(anns: Days, subtests:
             days = state(anns, **known(policy=policy))
             of_address(days, people.only_id("ann@example.com"))
             days.fetched(CodexUsage, raw(CodexUsage, user_id="codex-ann", user_email=email, credits=1))
-            with days.warehouse.transaction() as database:
-                database.execute("delete from openai.users")
+            execute(days.warehouse, "delete from openai.users")
             listed(days, "openai.users", id="user-ann", name=people.person_name("Ann Listed"), email=email)
             found = identities(days)
             assert found["cursor", people.only_id("ann@example.com")][1] == (without_entry or "chatgpt:codex-ann")

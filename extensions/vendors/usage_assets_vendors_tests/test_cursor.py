@@ -10,6 +10,7 @@ from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets_tests.fixtures import execute
 from usage_assets_tests.models.days import DAY, Days, cases, days_from, lines, raw
 from usage_assets_vendors.cursor.lookups import Spend
 from usage_assets_vendors.cursor.usage import UsageEvents
@@ -146,8 +147,7 @@ def test_only_whole_days_of_the_cycle_that_the_spend_has_are_compared(days: Days
         spent(days, {DANA: "0"}, fetched_at, began)
         found = [text.partition(":")[0] for text in warned(days, "spend", THIRD)]
         assert found == ([] if last == "-" else [last]), moments
-        with days.warehouse.transaction() as database:
-            database.execute("delete from cursor.spend")
+        execute(days.warehouse, "delete from cursor.spend")
 
 
 def test_service_accounts_what_a_plan_covers_and_rounded_prices_are_no_difference(days: Days) -> None:

@@ -11,6 +11,7 @@ import pytest
 import usage_assets
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
+from usage_assets_tests.fixtures import execute
 from usage_assets_tests.models.days import Days
 from usage_assets_tests.terminal import ROOT
 
@@ -25,8 +26,7 @@ def test_teams_and_models_add_up_to_what_is_billed(
     publish(company.warehouse)
     warehouse = Warehouse(database=str(tmp_path / "usage.duckdb"))
     shutil.copyfile(company.warehouse.published, warehouse.database)
-    with warehouse.transaction() as database:
-        database.execute("update ledger.partition_versions set settling_days = 30 where table_name = 'openai.costs'")
+    execute(warehouse, "update ledger.partition_versions set settling_days = 30 where table_name = 'openai.costs'")
     publish(warehouse)
     monkeypatch.setenv("USAGE_WAREHOUSE", warehouse.database)
     _, shown = run_path(str(NOTEBOOK))["app"].run()

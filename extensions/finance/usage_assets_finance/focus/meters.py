@@ -90,7 +90,7 @@ def model_in(meter: str) -> str | None:
     >>> model_in("gpt 4o 0806 cached Inp glbl Tokens"), model_in("GPT 5.1 cd inp Gl 1M Tokens")
     ('gpt-4o-0806', 'gpt-5.1')
     """
-    words = meter.replace("_", " ").strip()
+    words = words_of(meter)
     forms = (_PLAN, _BEDROCK, _EMBEDDING, _AZURE, _GOOGLE_IMAGE, _GOOGLE)
     found = next((found for form in forms if (found := form.fullmatch(words))), None)
     if found is None or found[1] is None:
@@ -116,10 +116,14 @@ def kind_of(meter: str) -> str:
     >>> kind_of("Gemini 3 Flash Text Input Caching Storage")
     'Gemini 3 Flash Text Input Caching Storage'
     """
-    words = meter.replace("_", " ").strip()
+    words = words_of(meter)
     if not (says_tokens(words) or _GOOGLE.fullmatch(words)) or "storage" in words.lower():
         return meter
     return next((kind for form, kind in KINDS if form.search(words)), meter)
+
+
+def words_of(meter: str) -> str:
+    return meter.replace("_", " ").strip()
 
 
 def says_tokens(meter: str) -> bool:
@@ -129,7 +133,7 @@ def says_tokens(meter: str) -> bool:
 def counts_tokens(meter: str) -> bool:
     """Whether a count of a SKU of Google is a token: prices of a million counts are those of a million tokens. Gemini 1
     counted characters."""
-    words = meter.replace("_", " ").strip()
+    words = words_of(meter)
     return "token count" in words.lower() or (_GEMINI_2.match(words) is not None and kind_of(meter) != meter)
 
 
@@ -197,7 +201,7 @@ def described(row: Mapping[str, object]) -> dict[str, object]:
     """Return model, kind of usage and tokens of a charge, as far as it states them."""
     details = object_in(row, "SkuPriceDetails")  # FOCUS 1.5 defines keys of the model
     meter = next((text for name in METERS if isinstance(text := row.get(name), str)), None)
-    if meter is None and _GOOGLE.fullmatch(said := str(row.get("ChargeDescription")).replace("_", " ").strip()):
+    if meter is None and _GOOGLE.fullmatch(said := words_of(str(row.get("ChargeDescription")))):
         meter = said  # exports of Google Cloud have no other name of a SKU
     kind = row.get("x_TokenType") or details.get("x_TokenType")
     if kind is None and isinstance(token_type := details.get("TokenType"), str):
