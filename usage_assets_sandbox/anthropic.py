@@ -33,8 +33,9 @@ from usage_assets_sandbox.api import (
     unix,
 )
 from usage_assets_sandbox.company import Row
+from usage_assets_sandbox.company_anthropic import BOOKS
 from usage_assets_sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, is_one_of
-from usage_assets_sandbox.ledger import BOOKS, Ledger, group
+from usage_assets_sandbox.ledger import Ledger, group
 
 API_VERSION = "2023-06-01"
 FAST_MODE_BETA = "fast-mode-2026-02-01"  # the header that allows grouping and filtering by speed
@@ -125,7 +126,7 @@ COST_REPORT = Report(
     group_by=("workspace_id", "description"),
     result=_cost_result,
     companions={
-        "description": tuple(name for name in BOOKS["anthropic"]["cost_report"].dimensions if name != "workspace_id")
+        "description": tuple(name for name in BOOKS.endpoints["cost_report"].dimensions if name != "workspace_id")
     },
     same_day_message="Invalid date range: ending date must be after starting date",
 )
@@ -236,7 +237,7 @@ def _bucket(ledger: Ledger, report: Report, query: Mapping[str, Any], day: date)
         if all(not query[name] or row[field] in query[name] for name, field in report.filters.items())
     ]
     kept = {name for grouped in query["group_by[]"] for name in (grouped, *report.companions.get(grouped, ()))}
-    grouped = group(rows, BOOKS["anthropic"][report.book].dimensions, kept | {"currency"})
+    grouped = group(rows, BOOKS.endpoints[report.book].dimensions, kept | {"currency"})
     return {
         "starting_at": stamp(day),
         "ending_at": stamp(day + timedelta(days=1)),

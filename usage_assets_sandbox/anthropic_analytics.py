@@ -32,10 +32,10 @@ from usage_assets_sandbox.api import (
     text,
 )
 from usage_assets_sandbox.company import Row, email
-from usage_assets_sandbox.company_anthropic_analytics import ACTOR
+from usage_assets_sandbox.company_anthropic_analytics import ACTOR, BOOKS
 from usage_assets_sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_PARENT_KEY
 from usage_assets_sandbox.directory import PEOPLE
-from usage_assets_sandbox.ledger import BOOKS, Ledger, group
+from usage_assets_sandbox.ledger import Ledger, group
 from usage_assets_sandbox.shapes import Shapes
 
 API_VERSIONS = ("2023-06-01", "2026-10-21")
@@ -197,7 +197,7 @@ def _grouped(
     kept = asked | (set(ACTOR) if "actor" in query["group_by[]"] or report.by_person else set())
     kept |= {"cost_type"} if "token_type" in asked else set()
     together: dict[tuple[Any, ...], list[Row]] = {}
-    for row in group(rows, BOOKS["anthropic_analytics"][report.name].dimensions, kept):
+    for row in group(rows, BOOKS.endpoints[report.name].dimensions, kept):
         if "token_type" in asked and "cost_type" not in asked and row["cost_type"] != "tokens":
             continue
         if "cost_type" in asked or "token_type" in asked:

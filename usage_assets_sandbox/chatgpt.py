@@ -29,7 +29,8 @@ from usage_assets_sandbox.api import (
     unix,
     unix_day,
 )
-from usage_assets_sandbox.company import Row, total, workspace_row
+from usage_assets_sandbox.company import Row, total
+from usage_assets_sandbox.company_chatgpt import workspace_row
 from usage_assets_sandbox.credentials import CHATGPT_ANALYTICS_KEY, CHATGPT_WORKSPACE_ID, is_one_of
 from usage_assets_sandbox.ledger import Ledger
 from usage_assets_sandbox.shapes import CODEX_SHAPES, Shapes

@@ -1,5 +1,5 @@
-"""What Anthropic's newer reports say of a day: the messages and costs of company.py once more, by identity, product,
-session, Slack channel and child organization.
+"""What Anthropic's newer reports say of a day: the messages and costs of company_anthropic.py once more, by identity,
+product, session, Slack channel and child organization.
 
 Nothing here is left to chance of its own: the same day of the same company always adds up to the same use, and to the
 cents of its cost report.
@@ -11,20 +11,17 @@ from datetime import date
 from decimal import Context, Decimal, localcontext
 from uuid import UUID
 
-from usage_assets_sandbox.company import (
+from usage_assets_sandbox.books import Book, Books, field, fields
+from usage_assets_sandbox.company import EXACT, SMALLEST, Company, DayRows, Row, email
+from usage_assets_sandbox.company_anthropic import (
     CLAUDE_CALLERS,
     CLAUDE_CODE_WORKSPACE,
     CLAUDE_COST_DIMENSIONS,
     CODERS,
-    EXACT,
-    SMALLEST,
-    Company,
-    DayRows,
-    Row,
     anthropic_day,
     claude_lines,
-    email,
 )
+from usage_assets_sandbox.company_anthropic_engagement import ENGAGEMENT, anthropic_engagement_day
 
 ACTOR = ("actor_type", "actor_id", "person")
 MANAGED = ("agent_id", "deployment_id", "environment_id", "session_id")
@@ -187,3 +184,25 @@ def _split(amount: Decimal, shares: list[Decimal]) -> list[Decimal]:
 def _amounts(amount: Decimal, requests: int) -> Row:
     with localcontext(EXACT):
         return {"amount": amount, "list_amount": amount * LIST_PRICE, "requests": requests}
+
+
+def _late_user(_rows: list[Row], n: int) -> Row:
+    return {"actor_type": "user_actor", "actor_id": f"user_01late{n}", "person": f"late{n}"}
+
+
+BOOKS = Books(
+    lambda company, day: anthropic_analytics_day(company, day) | anthropic_engagement_day(company, day),
+    {
+        "usage": Book(USAGE_DIMENSIONS, fields(*TOKENS, "web_search_requests", "requests"), _late_user),
+        "cost": Book(
+            COST_DIMENSIONS,
+            {"cents": field("amount", "amount_cents"), "list_cents": field("list_amount", "list_amount_cents")},
+            _late_user,
+        ),
+        "usage_report": Book(USAGE_DIMENSIONS, fields(enterprise_output_tokens="output_tokens"), _late_user),
+        "cost_report": Book(COST_DIMENSIONS, {"enterprise_cents": field("amount", "amount_cents")}, _late_user),
+        "user_usage_report": Book(USAGE_DIMENSIONS, fields(people_output_tokens="output_tokens"), _late_user),
+        "user_cost_report": Book(COST_DIMENSIONS, {"people_cents": field("amount", "amount_cents")}, _late_user),
+        **ENGAGEMENT,
+    },
+)

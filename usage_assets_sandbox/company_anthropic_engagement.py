@@ -7,7 +7,9 @@ from datetime import date
 from decimal import Decimal
 from random import Random
 
-from usage_assets_sandbox.company import ATTENDANCE, CODERS, Company, DayRows, Row
+from usage_assets_sandbox.books import Book, field, fields
+from usage_assets_sandbox.company import ATTENDANCE, Company, DayRows, Row
+from usage_assets_sandbox.company_anthropic import CODERS
 
 SEATS = 12
 CHATTERS = ("alice", "chen", "dana", "fatima", "ivan", "julia", "kofi", "lena")
@@ -83,3 +85,51 @@ def _user(company: Company, person: str, day: date, dice: Random) -> Row | None:
         "lines_removed": codes * 11,
         "web_search_count": chats // 3,
     }
+
+
+ENGAGEMENT = {
+    "summaries": Book(
+        ("seats",),
+        # of a day: over days, only seat-days and person-days add up
+        {
+            "claude_seat_days": field("seats", "assigned_seat_count"),
+            "claude_person_days": field("daily", "daily_active_user_count"),
+        },
+        lambda _, n: {"seats": 100 + n},
+    ),
+    "users": Book(
+        ("user_id", "person"),
+        {
+            "claude_messages": field("messages", "chat_message_count"),
+            "claude_commits": field("commits", "claude_code_commit_count"),
+            "claude_lines_added": field("lines_added", "claude_code_lines_added_count"),
+            "claude_web_searches": field("web_search_count"),
+        },
+        lambda _, n: {"user_id": f"user_01late{n}", "person": f"late{n}"},
+    ),
+    "skills": Book(
+        ("skill_name", "share_status", "in_code"),
+        fields(skill_calls="invocation_count"),
+        lambda _, n: {"skill_name": f"late-{n}"},
+    ),
+    "connectors": Book(
+        ("connector_name",),
+        fields(connector_reads="read_call_count"),
+        lambda _, n: {"connector_name": f"late-{n}"},
+    ),
+    "plugins": Book(
+        ("plugin_id", "plugin_name"),
+        fields(plugin_calls="invocation_count"),
+        lambda _, n: {"plugin_name": f"late-{n}"},
+    ),
+    "artifacts": Book(
+        ("artifact_type", "is_shared"),
+        fields(claude_artifacts="artifacts_created_count"),
+        lambda _, n: {"artifact_type": f"text/late-{n}"},
+    ),
+    "chat_projects": Book(
+        ("project_id", "project_name", "person"),
+        fields(project_messages="message_count"),
+        lambda _, n: {"project_id": f"claude_proj_01late{n}"},
+    ),
+}

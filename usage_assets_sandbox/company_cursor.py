@@ -3,13 +3,14 @@
 The prices of the models and the fee on tokens are made up; what a plan covers has a price, too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from random import Random
 from typing import NamedTuple
 
-from usage_assets_sandbox.company import ATTENDANCE, Company, DayRows, Row, as_reported, millionths, total
+from usage_assets_sandbox.books import Book, Books, computed, fields
+from usage_assets_sandbox.company import ATTENDANCE, Company, DayRows, Row, Value, as_reported, millionths, total
 
 DAY_MS = 86_400_000
 MEMBERS = ("alice", "bob", "chen", "dana", "emeka", "fatima", "goran", "hana")
@@ -151,3 +152,60 @@ def _day_of(company: Company, day: date, person: str, events: list[Row]) -> Row:
         "usage_based_requests": sum(event["label"] == BILLED for event in own),
         "api_key_requests": sum(event["label"] == OWN_KEY for event in own),
     }
+
+
+def _of_events(measure: str, *labels: str) -> Callable[[Row], Value]:
+    return lambda row: row[measure] if row["label"] in labels else None
+
+
+BOOKS = Books(
+    cursor_day,
+    {
+        "usage_events": Book(
+            (
+                "person",
+                "is_account",
+                "conversation",
+                "n",
+                "at",
+                "model",
+                "label",
+                "kind",
+                "max_mode",
+                "is_headless",
+                "by_token",
+                "events",
+            ),
+            {
+                **computed(
+                    billed_cents=_of_events("charged_cents", BILLED),
+                    included_cents=_of_events("charged_cents", *COVERED),
+                    own_key_cents=_of_events("charged_cents", OWN_KEY),
+                    not_charged_cents=_of_events("charged_cents", ERRORED, ABORTED),
+                    service_account_cents=lambda row: row["charged_cents"] if row["is_account"] else None,
+                ),
+                **fields(
+                    "events",
+                    "input_tokens",
+                    "output_tokens",
+                    "cache_read_tokens",
+                    "cache_write_tokens",
+                    "model_cents",
+                    "token_fee_cents",
+                    "request_units",
+                ),
+            },
+            lambda _, n: {"person": f"late{n}", "is_account": False},
+        ),
+        "daily_usage": Book(
+            ("person", "is_active", "model"),
+            fields(
+                *(name for name, _ in ACTIVITY),
+                "subscription_included_requests",
+                "usage_based_requests",
+                "api_key_requests",
+            ),
+            lambda _, n: {"person": f"late{n}"},
+        ),
+    },
+)

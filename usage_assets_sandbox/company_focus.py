@@ -3,11 +3,12 @@
 The product's list of AI services is not known here: BEDROCK says which of these charges are for AI.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal, localcontext
 
-from usage_assets_sandbox.company import EXACT, Company, DayRows, Row, as_reported
+from usage_assets_sandbox.books import Book, Books, Unit, computed
+from usage_assets_sandbox.company import EXACT, Company, DayRows, Row, Value, as_reported
 
 BEDROCK = ("Amazon Bedrock", "Claude Opus 4.8 (Amazon Bedrock Edition)")
 DIMENSIONS = ("account", "service", "region", "meter", "unit", "late")
@@ -57,3 +58,26 @@ def _charge(account: str, service: str, region: str, meter: str, unit: str, quan
         "quantity": quantity,
         "cost": cost,
     }
+
+
+def _of_cloud(measure: Callable[[Row], Value], *, is_ai: bool) -> Callable[[Row], Value]:
+    return lambda row: measure(row) if (row["service"] in BEDROCK) is is_ai else None
+
+
+BOOKS = Books(
+    focus_day,
+    {
+        "charges": Book(
+            DIMENSIONS,
+            {
+                "usd": Unit(_of_cloud(lambda row: row["cost"], is_ai=True), "billed_usd"),
+                **computed(
+                    tokens=_of_cloud(lambda row: int(row["quantity"] * 1000), is_ai=True),
+                    left_out_usd=_of_cloud(lambda row: row["cost"], is_ai=False),
+                    left_out_rows=_of_cloud(lambda _: 1, is_ai=False),
+                ),
+            },
+            lambda _, n: {"account": f"1111{n:08}"},
+        ),
+    },
+)

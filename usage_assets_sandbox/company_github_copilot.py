@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 
-from usage_assets_sandbox.company import ATTENDANCE, Company, DayRows, Row, as_reported, total
+from usage_assets_sandbox.books import Book, Books, Unit, field, fields
+from usage_assets_sandbox.company import ATTENDANCE, Company, DayRows, Row, Value, as_reported, total
 
 CREDITS_SINCE = date(2026, 6, 1)
 # Model, AI credits on an ordinary day, premium requests on one.
@@ -175,3 +176,56 @@ def _line(
         "discount_amount": Decimal(0),
         "net_amount": gross,
     }
+
+
+def _of_copilot(row: Row) -> Value:
+    return row["net_amount"] if row["product"] == "Copilot" else None
+
+
+def _cost_of_seats(row: Row) -> Value:
+    return row["net_amount"] if row["unit_type"] == "user-months" else None
+
+
+_METERED = ("product", "sku", "model", "unit_type", "price_per_unit")
+BOOKS = Books(
+    github_copilot_day,
+    {
+        "ai_credits": Book(
+            _METERED,
+            {
+                **fields(ai_credits_gross_usd="gross_amount", ai_credits_usd="net_amount"),
+                "ai_credits": field("gross_quantity", "ai_credits"),
+            },
+            lambda _, n: {"model": f"Late model {n}"},
+        ),
+        "premium_requests": Book(
+            _METERED,
+            {
+                "premium_requests_usd": field("net_amount"),
+                "premium_requests": field("gross_quantity", "premium_requests"),
+            },
+            lambda _, n: {"model": f"Late model {n}"},
+        ),
+        "billing_usage": Book(
+            ("product", "sku", "unit_type", "price_per_unit", "repository"),
+            {"seats_usd": Unit(_cost_of_seats, "seats_amount"), "copilot_usd": Unit(_of_copilot)},
+            lambda _, n: {"product": "Copilot", "unit_type": "user-months", "sku": f"Late plan {n}"},
+        ),
+        "users_1_day": Book(
+            ("user_login", "user_id", "organization_id", "used_agent", "used_chat"),
+            fields(
+                copilot_ai_credits_used="ai_credits_used",
+                copilot_interactions="user_initiated_interaction_count",
+                copilot_lines_added="loc_added_sum",
+            ),
+            lambda _, n: {"user_login": f"late{n}-acme", "user_id": 6_000_000 + n},
+        ),
+        "organization_1_day": Book(
+            ("organization_id",),
+            fields(
+                organization_interactions="user_initiated_interaction_count", organization_lines_added="loc_added_sum"
+            ),
+            lambda _, n: {"organization_id": f"99{n}"},
+        ),
+    },
+)

@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from usage_assets_sandbox.books import Book, Books, field, fields
 from usage_assets_sandbox.company import ATTENDANCE, Company, DayRows, Row, as_reported, email, millionths, total
 
 
@@ -60,15 +61,19 @@ MEASURES = (
 )
 
 
+# What a table is of, as its path calls it -> whose table a request is in.
+ENTITIES: dict[str, Callable[[Row], Iterable[str | None]]] = {
+    "user": lambda request: (request["user"],),
+    "team": lambda request: (request["team"],) if request["team"] else (),
+    "tag": lambda request: request["tags"],
+    "customer": lambda request: (request["end_user"],) if request["end_user"] else (),
+}
+
+
 def litellm_day(company: Company, day: date) -> DayRows:
     """The rows of each table."""
     requests = list(_requests(company, day))
-    return {
-        "user_activity": _table(requests, lambda request: (request["user"],)),
-        "team_activity": _table(requests, lambda request: (request["team"],) if request["team"] else ()),
-        "tag_activity": _table(requests, lambda request: request["tags"]),
-        "customer_activity": _table(requests, lambda request: (request["end_user"],) if request["end_user"] else ()),
-    }
+    return {f"{path}_activity": _table(requests, entities) for path, entities in ENTITIES.items()}
 
 
 def _requests(company: Company, day: date) -> Iterator[Row]:
@@ -139,3 +144,16 @@ def _table(requests: Iterable[Row], entities: Callable[[Row], Iterable[str | Non
         {name: same[0][name] for name in DIMENSIONS} | {name: total(row[name] for row in same) for name in MEASURES}
         for same in groups.values()
     ]
+
+
+def _book(path: str) -> Book:
+    """A request may have several tags: what they add up to overlaps."""
+    if path == "user":
+        units = fields("prompt_tokens", "completion_tokens", gateway_spend_usd="spend", gateway_requests="api_requests")
+    else:
+        names = ("overlapping_spend", "overlapping_requests") if path == "tag" else ("spend", "api_requests")
+        units = {f"{path}_spend_usd": field("spend", names[0]), f"{path}_requests": field("api_requests", names[1])}
+    return Book(DIMENSIONS, units, lambda _, n: {"entity": f"late-{n}"})
+
+
+BOOKS = Books(litellm_day, {f"{path}_activity": _book(path) for path in ENTITIES})

@@ -9,7 +9,18 @@ from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple
 
-from usage_assets_sandbox.company import ATTENDANCE, OPENED, Company, DayRows, Row, as_reported, email, millionths
+from usage_assets_sandbox.books import Book, Books, Unit, dollars, fields
+from usage_assets_sandbox.company import (
+    ATTENDANCE,
+    EMAIL_DOMAIN,
+    OPENED,
+    Company,
+    DayRows,
+    Row,
+    as_reported,
+    email,
+    millionths,
+)
 
 OPENAI_QUIET = ("openai quiet", 29)
 OPENAI_PARTIAL = ("openai partial", 17)  # people's projects rest, only service accounts work
@@ -346,3 +357,79 @@ def _code_interpreter(company: Company, day: date) -> Iterator[Row]:
         if dice.random() < ATTENDANCE[day.weekday()]:
             count = _count(company, day, sessions, dice)
             yield {"project_id": company.identifier("proj_", project), "num_sessions": count}
+
+
+def _late_user(_rows: list[Row], n: int) -> Row:
+    return {"user_id": f"user-late{n}", "user_email": f"late{n}@{EMAIL_DOMAIN}"}
+
+
+def late_project(_rows: list[Row], n: int) -> Row:
+    return {"project_id": f"proj_late{n}"}
+
+
+_CALLER = ("project_id", "user_id", "user_email", "api_key_id")
+BOOKS = Books(
+    openai_day,
+    {
+        "usage_completions": Book(
+            (*_CALLER, "model", "batch", "service_tier", "api_source"),
+            fields("input_tokens", "output_tokens", "num_model_requests"),
+            _late_user,
+        ),
+        "costs": Book(
+            (*_CALLER, "line_item", "quantity_unit", "api_source", "currency"),
+            {"usd": Unit(dollars, "amount_usd")},
+            _late_user,
+        ),
+        "usage_embeddings": Book(
+            (*_CALLER, "model"),
+            fields(embeddings_input_tokens="input_tokens", embeddings_requests="num_model_requests"),
+            _late_user,
+        ),
+        "usage_moderations": Book(
+            (*_CALLER, "model"),
+            fields(moderations_input_tokens="input_tokens", moderations_requests="num_model_requests"),
+            _late_user,
+        ),
+        "usage_images": Book(
+            (*_CALLER, "model", "size", "source"),
+            fields("images", images_requests="num_model_requests"),
+            _late_user,
+        ),
+        "usage_audio_speeches": Book(
+            (*_CALLER, "model"),
+            fields(speech_characters="characters", speech_requests="num_model_requests"),
+            _late_user,
+        ),
+        "usage_audio_transcriptions": Book(
+            (*_CALLER, "model"),
+            fields(transcribed_seconds="seconds", transcription_requests="num_model_requests"),
+            _late_user,
+        ),
+        "usage_vector_stores": Book(
+            ("project_id",),
+            fields(vector_store_byte_days="usage_bytes"),  # bytes are a level: only byte-days add up over days
+            late_project,
+        ),
+        "usage_code_interpreter_sessions": Book(
+            ("project_id",), fields(code_interpreter_sessions="num_sessions"), late_project
+        ),
+        "usage_file_search_calls": Book(
+            (*_CALLER, "vector_store_id"), fields(file_searches="num_requests"), _late_user
+        ),
+        "usage_web_search_calls": Book(
+            (*_CALLER, "model", "context_level", "api_source"),
+            fields(web_searches="num_requests", web_search_model_requests="num_model_requests"),
+            _late_user,
+        ),
+        "usage_decisions": Book(
+            (*_CALLER, "model", "batch", "service_tier", "api_source"),
+            fields(
+                decisions_input_tokens="input_tokens",
+                decisions_output_tokens="output_tokens",
+                decisions_requests="num_model_requests",
+            ),
+            _late_user,
+        ),
+    },
+)

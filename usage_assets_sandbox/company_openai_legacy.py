@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 
+from usage_assets_sandbox.books import Book, Books, field, fields
 from usage_assets_sandbox.company import Company, DayRows, Row, total
-from usage_assets_sandbox.company_openai import openai_day
+from usage_assets_sandbox.company_openai import late_project, openai_day
 
 MEASURES = (
     "requests",
@@ -82,3 +83,18 @@ def _usage(use: DayRows) -> Iterator[Row]:
 def _share(whole: Row, spans: int, span: int) -> Row:
     """One span's part of a use; the parts add up to the whole."""
     return {name: value and value * (span + 1) // spans - value * span // spans for name, value in whole.items()}
+
+
+BOOKS = Books(
+    openai_legacy_day,
+    {
+        "billing_usage": Book(
+            ("name",), {"cents": field("cents", "cost_cents")}, lambda _, n: {"name": f"Late models {n}"}
+        ),
+        "usage": Book(
+            ("list", "model", "operation", "project_id", "api_key_id", "email", "kind", "span"),
+            fields(*MEASURES),
+            late_project,
+        ),
+    },
+)

@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
+from usage_assets_sandbox.books import Book, Books, fields
 from usage_assets_sandbox.company import ATTENDANCE, Company, DayRows, as_reported, millionths, total
 
 OPENROUTER_QUIET = ("openrouter quiet", 29)
@@ -47,3 +48,17 @@ def openrouter_day(company: Company, day: date) -> DayRows:
             }
         )
     return {"activity": rows}
+
+
+BOOKS = Books(
+    openrouter_day,
+    {
+        "activity": Book(
+            DIMENSIONS,
+            fields(
+                "requests", "prompt_tokens", "completion_tokens", usage_usd="usage", own_keys_usd="byok_usage_inference"
+            ),
+            lambda _, n: {"endpoint_id": f"late-{n}"},
+        ),
+    },
+)

@@ -24,7 +24,8 @@ from usage_assets_sandbox.api import (
     stamp,
     text,
 )
-from usage_assets_sandbox.company import CLAUDE_CALLERS, CLAUDE_CODE_WORKSPACE, CODERS, Company, Row, email
+from usage_assets_sandbox.company import Company, Row, email
+from usage_assets_sandbox.company_anthropic import CLAUDE_CALLERS, CLAUDE_CODE_WORKSPACE, CODERS
 from usage_assets_sandbox.company_cursor import FORMER_MEMBER, IDLE_MEMBER, LIMITS, MEMBERS
 from usage_assets_sandbox.company_github_copilot import DEVELOPERS, SEATS, WITHOUT_USE
 from usage_assets_sandbox.company_openai import OPENAI_CALLERS

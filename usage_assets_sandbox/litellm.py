@@ -23,18 +23,11 @@ from usage_assets_sandbox.api import (
     text,
 )
 from usage_assets_sandbox.company import Row, total
-from usage_assets_sandbox.company_litellm import MEASURES, TEAMS
+from usage_assets_sandbox.company_litellm import ENTITIES, MEASURES, TEAMS
 from usage_assets_sandbox.credentials import LITELLM_MASTER_KEY, is_one_of
 from usage_assets_sandbox.ledger import Ledger
 
 UNASSIGNED = "Unassigned"
-# Path -> table, rows of a page unless the request says, the most that it may say.
-REPORTS = {
-    "user": ("user_activity", 50, 1000),
-    "team": ("team_activity", 10, None),
-    "tag": ("tag_activity", 10, None),
-    "customer": ("customer_activity", 10, None),
-}
 NOT_MEASURED = (
     "compression_saved_tokens",
     "compression_savings_spend",
@@ -49,7 +42,7 @@ NOT_MEASURED = (
 def litellm_routes(ledger: Ledger) -> list[BaseRoute]:
     """The routes to mount at /litellm."""
     return [
-        *(endpoint(f"/{path}/daily/activity", partial(_report, ledger, path), _unprocessable) for path in REPORTS),
+        *(endpoint(f"/{path}/daily/activity", partial(_report, ledger, path), _unprocessable) for path in ENTITIES),
         catch_all(lambda _request: RefusedError(404, {"detail": "Not Found"})),
     ]
 
@@ -61,7 +54,7 @@ def _report(ledger: Ledger, path: str, request: Request) -> dict[str, Any]:
         raise RefusedError(
             401, {"error": {"message": message, "type": "token_not_found_in_db", "param": "key", "code": "401"}}
         )
-    table, usual, most = REPORTS[path]
+    usual, most = (50, 1000) if path == "user" else (10, None)  # rows of a page, and what the request may say at most
     parameters = (
         Parameter("start_date", iso_date),
         Parameter("end_date", iso_date),
@@ -79,7 +72,7 @@ def _report(ledger: Ledger, path: str, request: Request) -> dict[str, Any]:
     rows = [
         (day, row)
         for day in days
-        for row in ledger.rows("litellm", table, day)
+        for row in ledger.rows("litellm", f"{path}_activity", day)
         if query["model"] in (None, "", row["model"]) and (tags == [""] or row["entity"] in tags)
     ]
     size = min(query["page_size"], request.scope.get("page_size", query["page_size"]))

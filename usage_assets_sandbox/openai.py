@@ -33,8 +33,9 @@ from usage_assets_sandbox.api import (
     unix_day,
 )
 from usage_assets_sandbox.company import Row
+from usage_assets_sandbox.company_openai import BOOKS
 from usage_assets_sandbox.credentials import OPENAI_ADMIN_KEY, is_one_of
-from usage_assets_sandbox.ledger import BOOKS, Ledger, group
+from usage_assets_sandbox.ledger import Ledger, group
 
 LOOKBACK_DAYS = 365
 MODIFIED_QUERY = "The page token is invalid, have you modified the query parameters?"
@@ -217,7 +218,7 @@ def _check_history(report: Report, start: date, group_by: Iterable[str], today: 
 def _bucket(ledger: Ledger, report: Report, query: Mapping[str, Any], day: date) -> dict[str, Any]:
     rows = [row for row in ledger.rows("openai", report.book, day) if _selected(row, report, query)]
     kept = {companion for name in query["group_by"] for companion in (name, *COMPANIONS.get(name, ()))} | {"currency"}
-    grouped = group(rows, BOOKS["openai"][report.book].dimensions, kept)
+    grouped = group(rows, BOOKS.endpoints[report.book].dimensions, kept)
     results = [{"object": report.object, **report.result(row, kept, day)} for row in grouped]
     return {"object": "bucket", "start_time": unix(day), "end_time": unix(day) + DAY_SECONDS, "results": results}
 

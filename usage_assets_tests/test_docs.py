@@ -13,13 +13,10 @@ from usage_assets import testing
 from usage_assets.cli.main import COMMANDS, cli
 from usage_assets.config.settings import Settings, whole_file
 from usage_assets.core.installed import EXTENSIONS
-from usage_assets.core.schema import MONEY, columns
-from usage_assets.fetching.page_parser import beside_money
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
-from usage_assets.providers import LOOKUPS, PROVIDERS
+from usage_assets.providers import LOOKUPS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
-from usage_assets.providers.records import OURS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
@@ -249,21 +246,3 @@ def anchors(page: Path) -> set[str]:
     """The headings of a page, as links name them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
     return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@needs(*EXTENSIONS)
-def test_the_page_of_refusals_lists_the_fields_that_stop_a_day() -> None:
-    """Of each table with money: every field but those that never stop it."""
-    listed = dict(
-        re.findall(r"^\| `(\w+\.\w+)` \| (`.*`) \|$", (ROOT / "docs" / "reference.md").read_text(), flags=re.M)
-    )
-    for provider in PROVIDERS.values():
-        for endpoint in provider.endpoints:
-            row = endpoint.row
-            if endpoint.files or not any(column.unit in MONEY for column in columns(row)):
-                continue
-            spelled = dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
-            free = {*OURS, *(column.name for column in beside_money(row))}
-            stops = ",".join(f"`{spelled[column.name]}`" for column in columns(row) if column.name not in free)
-            assert listed.pop(row.table) == stops
-    assert not listed

@@ -1,15 +1,18 @@
 """The page of all tables, from their declarations."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from usage_assets.config.accounting import Accounting, ListPriceRow, MetricRow
 from usage_assets.core.features import features
-from usage_assets.core.schema import TableRow
+from usage_assets.core.schema import MONEY, TableRow, columns, sent_names
+from usage_assets.fetching.page_parser import beside_money
 from usage_assets.models.costs import AllocatedCost, AllocatedCostSums, DailyCost, DailyCostSums
 from usage_assets.models.due import DueDay, ExpectedAsset
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.providers import LOOKUPS, PROVIDERS
+from usage_assets.providers.endpoint import Endpoint
+from usage_assets.providers.records import OURS
 from usage_assets.warehouse.ledger import (
     AcceptedBillDay,
     BillAmount,
@@ -50,6 +53,7 @@ the rows, so that fetching the same data again changes nothing.
 def page() -> str:
     """Return the page."""
     endpoints = [endpoint for provider in PROVIDERS.values() for endpoint in provider.endpoints]
+    of_tables = {endpoint.row.table: endpoint for endpoint in endpoints}
     raw = [row for endpoint in endpoints for row in (endpoint.row, endpoint.control and endpoint.control.row) if row]
     parts: Mapping[str, Sequence[type[TableRow]]] = {
         "Raw: what the providers say": raw,
@@ -72,21 +76,36 @@ def page() -> str:
     for title, rows in parts.items():
         lines.append(f"## {title}\n")
         for row in rows:
-            lines += _section(Table(row))
+            lines += _section(Table(row), of_tables.get(row.table))
     of_focus = FOCUS_HEAD + "".join(_focus_rows()) if "finance" in features() else ""
     return "\n".join([*lines, of_focus])
 
 
-def _section(table: Table) -> Iterator[str]:
+def _section(table: Table, endpoint: Endpoint | None) -> Iterator[str]:
     yield labelled(table.name, "###")
     yield table.description
-    yield f"\nGrain: {', '.join(f'`{name}`' for name in table.grain)}.\n"
+    yield f"\nGrain: {_code(table.grain)}.\n"
+    if endpoint and endpoint.part_of:
+        yield f"In no cost: its money is that of {_code([endpoint.part_of])}.\n"
+    if endpoint and not endpoint.files and (stops := _stopping(endpoint.row)):
+        yield f"A value that does not fit stops the day only in {_code(stops)}.\n"
     yield "| column | type | unit | meaning |"
     yield "|---|---|---|---|"
     for column in table.columns:
         name = f"`{column.name}`" + ("" if column.nullable else " *")
         yield f"| {name} | {SQL_TYPES[column.type]} | {column.unit or ''} | {column.description} |"
     yield "\n\\* never null\n"
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _stopping(row: type[TableRow]) -> Sequence[str]:
+    """Return the fields of a table with money that stop a day, as they are sent: all but those beside the money."""
+    free = {*OURS, *(column.name for column in beside_money(row))}
+    is_money = any(column.unit in MONEY for column in columns(row))
+    return [sent_names(row)[column.name] for column in columns(row) if is_money and column.name not in free]
 
 
 def _focus_rows() -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from usage_assets_sandbox.app import HOST, SandboxServer, build_app, listen
+from usage_assets_sandbox.company_litellm import ENTITIES
 from usage_assets_sandbox.credentials import (
     ANTHROPIC_ADMIN_KEY,
     ANTHROPIC_ANALYTICS_KEY,
@@ -294,10 +295,7 @@ OPENROUTER_ACTIVITY = Endpoint(
     ("openrouter.json", "#/$defs/activity"),
 )
 # Numbered pages of one day.
-LITELLM_ENDPOINTS = {
-    (endpoint.provider, endpoint.name): endpoint
-    for endpoint in map(litellm_activity, ("user", "team", "tag", "customer"))
-}
+LITELLM_ENDPOINTS = {(endpoint.provider, endpoint.name): endpoint for endpoint in map(litellm_activity, ENTITIES)}
 GATEWAY_ENDPOINTS = LITELLM_ENDPOINTS | {("openrouter", "activity"): OPENROUTER_ACTIVITY}
 
 

@@ -1,6 +1,6 @@
 """Clients of the sandbox's providers, and the bodies that it answers with, to be spoilt."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from datetime import date
@@ -19,6 +19,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets_sandbox.credentials import ACCOUNTS
 from usage_assets_sandbox.github_copilot import REPORTS
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
@@ -26,32 +27,9 @@ from usage_assets_tests.fixtures import Sandbox
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
-KEYS = {
-    "openai": "sk-admin-sandbox",
-    "anthropic": "sk-ant-admin-sandbox",
-    "chatgpt": "chatgpt-sandbox-key",
-    "openai_legacy": "sess-sandbox",
-    "anthropic_analytics": "sk-ant-analytics-sandbox",
-    "litellm": "sk-litellm-sandbox",
-    "openrouter": "sk-or-sandbox-management",
-    "cursor": "key_cursor-sandbox",
-    "github_copilot": "github-copilot-sandbox-token",
-}
-PATHS = {
-    "openai": "openai/v1",
-    "anthropic": "anthropic",
-    "chatgpt": "chatgpt",
-    "openai_legacy": "openai/v1",
-    "anthropic_analytics": "anthropic",
-    "litellm": "litellm",
-    "openrouter": "openrouter",
-    "cursor": "cursor",
-    "github_copilot": "github_copilot",
-}
-IDS: Mapping[str, Mapping[str, str]] = {
-    "chatgpt": {"workspace_id": "ws-sandbox"},
-    "github_copilot": {"organization": "acme-robotics"},
-}
+KEYS = {name: key for name, (key, _, _) in ACCOUNTS.items()}
+PATHS = {name: path for name, (_, path, _) in ACCOUNTS.items()}
+IDS = {name: ids for name, (_, _, ids) in ACCOUNTS.items()}
 """Provider -> what its paths need of a connection."""
 EVERY_ENDPOINT = {
     f"{provider.name}/{endpoint.name}": (provider, endpoint)

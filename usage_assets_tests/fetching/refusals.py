@@ -26,6 +26,7 @@ from usage_assets.providers.chatgpt.analytics import MEASURES
 from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_sandbox.github_copilot import REPORTS
 from usage_assets_tests.fetching.conftest import DAY, OVER_HTTP, error_body
+from usage_assets_tests.fixtures import ROOT
 
 Fault = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
@@ -71,9 +72,13 @@ OF_A_PRODUCT = Shape("data[0].results[0]", never_null=("model",))
 """Code execution is what has neither product nor model."""
 
 
-def entity_of_gateway(name: str, column_name: str) -> Shape:
-    """The first entity is called so, in a column."""
-    return Shape(f"results[0].breakdown.entities.{name}", elsewhere={column_name: "^"}, has_pages=False)
+def entity_of_gateway(endpoint: Endpoint) -> Shape:
+    """The first entity of the recorded answer, whose name is the table's grain."""
+    body = json.loads((ROOT / "fixtures" / "litellm" / endpoint.name / "recorded.json").read_text())
+    name = next(iter(body["results"][0]["breakdown"]["entities"]))
+    return Shape(
+        f"results[0].breakdown.entities.{name}", elsewhere=dict.fromkeys(endpoint.row.grain, "^"), has_pages=False
+    )
 
 
 ITEMS_OF_A_DAY = Shape("usageItems[0]", elsewhere=dict.fromkeys(("unit", "unit_type")), has_pages=False)
@@ -140,9 +145,11 @@ SHAPES = {
         never_null=("model", "custom_llm_provider", "user_id"),
         has_pages=False,
     ),
-    "litellm.team_activity": entity_of_gateway("team-support", "team_id"),
-    "litellm.tag_activity": entity_of_gateway("env:prod", "tag"),
-    "litellm.customer_activity": entity_of_gateway("customer-1", "end_user_id"),
+    **{
+        endpoint.row.table: entity_of_gateway(endpoint)
+        for provider, endpoint in OVER_HTTP.values()
+        if provider.name == "litellm" and len(endpoint.row.grain) == 1
+    },
     "openrouter.activity": Shape(elsewhere={"stated_at": None}, has_pages=False),
     "github_copilot.ai_credits": ITEMS_OF_A_DAY,
     "github_copilot.premium_requests": ITEMS_OF_A_DAY,

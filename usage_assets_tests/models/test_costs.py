@@ -9,13 +9,12 @@ import pytest
 
 from usage_assets.core import money
 from usage_assets.core.days import DAY as ONE_DAY
-from usage_assets.core.schema import Row
+from usage_assets.core.schema import Row, columns
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
-from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import DAY, Days, days_from, models, paid, raw, raw_rows
@@ -47,12 +46,16 @@ def with_amounts(row: type[Row], amounts: Sequence[Decimal], **at: Any) -> list[
         "github_copilot.premium_requests": lambda n, amount: {"model": f"model {n}", "net_amount": amount},
         "litellm.user_activity": lambda n, amount: {"cut": "model", "model": f"model {n}", "spend": amount},
         "litellm.team_activity": lambda n, amount: {"team_id": f"team {n}", "flat_cost": amount},
-        "openrouter.activity": lambda n, amount: {"model": f"model {n}", "usage": amount},
         "github_copilot.billing_usage": lambda n, amount: {"sku": f"seat {n}", "net_amount": amount},
         "cursor.usage_events": lambda n, amount: {"model": f"model {n}", "charged_cents": amount},
-        BillingUsage.table: lambda n, amount: {"name": f"line {n}", "cost_cents": amount},
     }
-    return [raw(row, **build[row.table](n, amount), **at) for n, amount in enumerate(amounts)]
+    name = next(column.name for column in columns(row) if column.name in row.grain and column.type is str)
+    cost = next((column.name for column in columns(row) if column.kind == "billed"), "")
+    stated = [
+        build[row.table](n, amount) if row.table in build else {name: f"line {n}", cost: amount}
+        for n, amount in enumerate(amounts)
+    ]
+    return [raw(row, **each, **at) for each in stated]
 
 
 def test_every_source_says_whose_cost_it_is_to_the_last_of_24_places(days: Days, subtests: pytest.Subtests) -> None:

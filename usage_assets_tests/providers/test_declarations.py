@@ -1,7 +1,6 @@
 """Endpoints are data: what every declaration must be consistent with."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -45,15 +44,6 @@ def a_newer_report_states_nothing_that_the_table_of_the_older_one_lacks(endpoint
         lacking = {column.name for column in columns(newer.row)} - {column.name for column in columns(endpoint.row)}
         assert lacking <= {"requests"}, "which are null in parts of a cost"
         assert newer.name == endpoint.name, "whose answers the archive keeps together"
-
-
-def test_docs_name_each_table_whose_money_is_in_no_cost() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "money.md").read_text()
-    for provider in PROVIDERS.values():
-        parts = {endpoint.name: endpoint.part_of for endpoint in provider.endpoints if endpoint.part_of}
-        for source in {*parts.values()}:
-            names = ", ".join(f"`{name}`" for name, part_of in parts.items() if part_of == source)
-            assert f"| `{provider.name}` | {names} | `{source}` |" in text
 
 
 def test_every_usage_report_of_openai_is_grouped_by_all_that_identifies_its_rows() -> None:

@@ -9,7 +9,8 @@ from datetime import date, datetime
 from typing import Any
 
 from usage_assets_sandbox.anthropic import ORGANIZATION_ID
-from usage_assets_sandbox.company import Row, total, workspace_row
+from usage_assets_sandbox.company import Row, total
+from usage_assets_sandbox.company_chatgpt import workspace_row
 from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger, group
 
 Content = Counter[frozenset[tuple[str, Any]]]
