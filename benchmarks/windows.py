@@ -76,7 +76,7 @@ def _fetch(url: str, name: str, days: int, **options: Any) -> int:
     scope = Scope(connection=name, ids=connection.get("ids", {}))
     with Client(provider, scope, key=connection["key"], base_url=base_url, http=HttpOptions(**options)) as client:
         endpoints = [replace(endpoint, newer=None) for endpoint in provider.endpoints]  # the sandbox's key may not
-        answers = [fetch_with_totals(client, endpoint, asked_for)[0] for endpoint in endpoints]
+        answers = [fetch_with_totals(client, endpoint, asked_for) for endpoint in endpoints]
     return sum(each.requests + each.refused + each.split_windows + each.control_requests for each in answers)
 
 

@@ -157,11 +157,11 @@ def _store(connection: Connection, settings: Settings, warehouse: Warehouse, day
     with provider_client(connection, settings) as client:
         for endpoint in (each for each in provider.endpoints if each.row.table in needed):
             began = datetime.now(UTC)
-            fetched, totals = fetch_with_totals(client, endpoint, days)
+            fetched = fetch_with_totals(client, endpoint, days)
             answer = Batch(
                 rows=fetched.rows,
                 began=began,
-                control=(Table(endpoint.control.row), totals) if endpoint.control else None,
+                control=(Table(endpoint.control.row), fetched.totals) if endpoint.control else None,
                 settling_days=settling_days(connection, provider),
             )
             warehouse.replace(Table(endpoint.row), answer, target, "focus")

@@ -1,14 +1,12 @@
 """Reads bills from files: notes which sets of files a run has found, and which stored days these no longer have."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import dagster as dg
-import pyarrow as pa
 
 from usage_assets.config.settings import Connection
-from usage_assets.core.bills import Bills
 from usage_assets.core.days import DAY, Window, spans, utc_today
 from usage_assets.fetching.client import Client, FetchResult, without
 from usage_assets.fetching.connected import settling_days
@@ -26,17 +24,6 @@ NEEDS_ITS_FILES = (
 )
 
 
-@dataclass(frozen=True)
-class BillsRead:
-    """What a run has fetched, and the sets of files that it read it from."""
-
-    fetched: FetchResult
-    totals: pa.Table
-    bills: Bills | None = None
-    kept: Collection[date] = ()
-    """Days that stay as they are stored, because their files are kept for a limited time."""
-
-
 def read_bills(
     client: Client,
     warehouse: Warehouse,
@@ -44,7 +31,7 @@ def read_bills(
     endpoint: Endpoint,
     days: Sequence[date],
     context: dg.AssetExecutionContext,
-) -> BillsRead:
+) -> FetchResult:
     """List the files, read those that may be about the days, and note both, also if the fetch fails.
 
     Days that were withdrawn are refused. Raises ProviderError and WarehouseError.
@@ -54,10 +41,10 @@ def read_bills(
     stored, keeping = stored_bills(warehouse, endpoint.row, connection.name, window, question, kept.kept_from)
     bills = client.look(stored)
     if bills is None:
-        return BillsRead(*fetch_with_totals(client, endpoint, days, partly=True))  # which says why
+        return fetch_with_totals(client, endpoint, days, partly=True)  # which says why
     bills.kept = keeping
     try:
-        fetched, totals = fetch_with_totals(client, endpoint, days, partly=True)
+        fetched = fetch_with_totals(client, endpoint, days, partly=True)
     finally:
         found = note_bills(warehouse, endpoint.row.table, connection.name, bills, kept, context.run.run_id)
     if found.news:
@@ -74,7 +61,7 @@ def read_bills(
     }
     kept_days = {day for day in found.archived if day in days and day not in keeping} - refused.keys()
     left = {day: error for day, error in fetched.not_fetched.items() if day not in kept_days}
-    return BillsRead(without(replace(fetched, not_fetched=left), refused), totals, bills, kept_days)
+    return without(replace(fetched, not_fetched=left, bills=bills, kept=kept_days), refused)
 
 
 def note_files(client: Client, warehouse: Warehouse, connection: Connection) -> None:

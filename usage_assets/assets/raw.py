@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from usage_assets.assets.bills import BillsRead, read_bills
+from usage_assets.assets.bills import read_bills
 from usage_assets.assets.days_to_store import DaysToStore
 from usage_assets.assets.io_manager import code_version, table_metadata
 from usage_assets.assets.location import Location
@@ -16,7 +16,7 @@ from usage_assets.config.settings import Connection, SettingsError
 from usage_assets.core.days import counted, days_of, spans
 from usage_assets.fetching.archive.replay import Replay
 from usage_assets.fetching.archive.store import Archive, ArchivedResponse
-from usage_assets.fetching.client import Client
+from usage_assets.fetching.client import Client, FetchResult
 from usage_assets.fetching.connected import earliest_day, filters_of, settling_days
 from usage_assets.fetching.control_totals import fetch_with_totals
 from usage_assets.fetching.shapes import Shapes, money_columns, unverified
@@ -54,15 +54,14 @@ class Report:
         Raises dg.Failure if days were refused, SettingsError, WarehouseError and ProviderError.
         """
         days, began = days_of(context.partition_keys), datetime.now(UTC)
-        read = self._read(days, warehouse, context)
-        fetched = read.fetched
+        fetched = self._read(days, warehouse, context)
         refused: dict[date, ProviderError | WarehouseError] = {
             day: error for day, error in fetched.not_fetched.items() if not isinstance(error, NotServedYetError)
         }
-        served = [day for day in days if day not in fetched.not_fetched and day not in read.kept]
+        served = [day for day in days if day not in fetched.not_fetched and day not in fetched.kept]
         can_lack = self.archive and served and is_scheduled(context)
         lacking = self.replay().days_without_answer(self.endpoint, served) if can_lack else ()
-        answer, target = self._batch(read, began, len(served)), Slice(self.connection.name, days[0], days[-1])
+        answer, target = self._batch(fetched, began, len(served)), Slice(self.connection.name, days[0], days[-1])
         changed = days_to_write(context, warehouse, Table(self.endpoint.row), answer, target, served, lacking=lacking)
         handed = DaysToStore(answer, changed, refused, unchanged=len(served) - len(changed))
         if changed:
@@ -70,7 +69,7 @@ class Report:
             self._keep(fetched.responses, handed, context)
         handed.raise_refused()
 
-    def _read(self, days: Sequence[date], warehouse: Warehouse, context: dg.AssetExecutionContext) -> BillsRead:
+    def _read(self, days: Sequence[date], warehouse: Warehouse, context: dg.AssetExecutionContext) -> FetchResult:
         """Read the days from the provider, its files or the archive, and note those that are not served yet.
 
         Raises SettingsError, WarehouseError and ProviderError.
@@ -78,12 +77,11 @@ class Report:
         from_archive = FROM_ARCHIVE in context.run.tags
         _refuse_days_out_of_reach(days, self.connection, self.provider, self.endpoint, from_archive=from_archive)
         if self.endpoint.files and not from_archive:
-            read = read_bills(self.client(), warehouse, self.connection, self.endpoint, days, context)
+            fetched = read_bills(self.client(), warehouse, self.connection, self.endpoint, days, context)
         else:
             source = self.replay() if from_archive else self.client()
-            read = BillsRead(*fetch_with_totals(source, self.endpoint, days, partly=True))
-        not_fetched = read.fetched.not_fetched
-        late = {day: error for day, error in not_fetched.items() if isinstance(error, NotServedYetError)}
+            fetched = fetch_with_totals(source, self.endpoint, days, partly=True)
+        late = {day: error for day, error in fetched.not_fetched.items() if isinstance(error, NotServedYetError)}
         if late:
             broken = {day for day, error in late.items() if isinstance(error, HeldUpError)}
             run_id, tables = context.run.run_id, self.endpoint.tables
@@ -91,11 +89,11 @@ class Report:
             context.log.warning(
                 f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: {spans(late)} ({late[min(late)]})"
             )
-        return read
+        return fetched
 
-    def _batch(self, read: BillsRead, began: datetime, days: int) -> Batch:
+    def _batch(self, fetched: FetchResult, began: datetime, days: int) -> Batch:
         """Return what was read as the warehouse stores it, for so many days."""
-        endpoint, fetched, verified = self.endpoint, read.fetched, None
+        endpoint, verified = self.endpoint, None
         filters = {name: list(values) for name, values in filters_of(endpoint, self.connection).items()}
         if money_columns(endpoint):
             captured = self.shapes().get(f"{self.provider.name}/{endpoint.name}")
@@ -106,11 +104,11 @@ class Report:
             began=began,
             filters=as_json(filters) if filters else None,
             question=question_of(endpoint, self.connection),
-            control=(Table(endpoint.control.row), read.totals) if endpoint.control else None,
+            control=(Table(endpoint.control.row), fetched.totals) if endpoint.control else None,
             stored_at=fetched.stored_at,
             facts=fetch_facts(fetched, began, source, days, filters, shape_verified=verified),
             settling_days=settling_days(self.connection, self.provider),
-            bills=read.bills,
+            bills=fetched.bills,
             earliest=earliest_day(self.connection, self.provider, endpoint),
         )
 

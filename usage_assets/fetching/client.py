@@ -78,6 +78,12 @@ class FetchResult:
     """Day -> when its rows were first stored. Only for rows from the archive."""
     not_fetched: Mapping[date, ProviderError] = field(default_factory=dict)
     """Day that was asked for and has no rows here -> why."""
+    totals: pa.Table = field(default_factory=lambda: pa.table({}))
+    """The control totals; empty where the endpoint declares none."""
+    bills: Bills | None = None
+    """The sets of files that it was read from; None where it was not."""
+    kept: Collection[date] = ()
+    """Days that stay as they are stored, because their files are kept for a limited time."""
 
 
 @dataclass
@@ -618,4 +624,5 @@ def together(newer: FetchResult, older: FetchResult, days: Collection[date]) -> 
         groupings=Counter(dict.fromkeys(newer.groupings, len(days))) + older.groupings,
         responses=[*newer.responses, *older.responses],
         stored_at={**older.stored_at, **{day: at for day, at in newer.stored_at.items() if day in days}},
+        totals=pa.concat_tables([newer.totals, older.totals]),
     )

@@ -28,8 +28,8 @@ Totals = Mapping[tuple[date, str, str | None], Decimal]
 
 def fetch_with_totals(
     client: Client | Replay, endpoint: Endpoint, days: Sequence[date], *, partly: bool = False
-) -> tuple[FetchResult, pa.Table]:
-    """Everything the endpoint has for the days, with its control totals (an empty table where it declares none).
+) -> FetchResult:
+    """Everything the endpoint has for the days, with its control totals.
 
     Where the two differ by more than the provider's arithmetic, both are read once again: a restatement may have come
     between them. What differs then is returned as it is, for the check to show, or refused (``Endpoint.must_add_up``).
@@ -41,46 +41,42 @@ def fetch_with_totals(
     if endpoint.newer:
         older = fetch_with_totals(client, replace(endpoint, newer=None), days, partly=partly)
         return _with_newer(client, endpoint, endpoint.newer, older, days)
-    fetched, totals = _fetch(client, endpoint, days, partly=partly)
+    fetched = _fetch(client, endpoint, days, partly=partly)
     if not any(each.asked.first <= day <= each.asked.last for each in fetched.responses for day in fetched.not_fetched):
-        return fetched, totals
+        return fetched
     others = [day for day in days if day not in fetched.not_fetched]
     if not others:
-        return replace(fetched, responses=()), totals
-    again, totals = fetch_with_totals(client, endpoint, others, partly=True)
-    return without(again, fetched.not_fetched), totals
+        return replace(fetched, responses=())
+    return without(fetch_with_totals(client, endpoint, others, partly=True), fetched.not_fetched)
 
 
 def _with_newer(
-    client: Client | Replay,
-    endpoint: Endpoint,
-    newer: Endpoint,
-    older: tuple[FetchResult, pa.Table],
-    days: Sequence[date],
-) -> tuple[FetchResult, pa.Table]:
+    client: Client | Replay, endpoint: Endpoint, newer: Endpoint, older: FetchResult, days: Sequence[date]
+) -> FetchResult:
     """Return each day as the newer report has it, or as the older one does.
 
     A key that may not ask the newer one gets all days from the older one, and so does an answer that cannot be read:
     both bill the same. Raises TransientError: without an answer, a day would change its report.
     """
-    rows, is_archive = older[0], isinstance(client, Replay)
-    asked = [day for day in days if day not in rows.not_fetched and (is_archive or newer.serves(day))]
+    is_archive = isinstance(client, Replay)
+    asked = [day for day in days if day not in older.not_fetched and (is_archive or newer.serves(day))]
     if not asked:
         return older
     try:
-        found, totals = fetch_with_totals(client, newer, asked, partly=is_archive)
+        found = fetch_with_totals(client, newer, asked, partly=is_archive)
     except PermanentError as error:
         logger.info("%s The older report is read, which bills the same.", error)
         return older
-    theirs = replaced_days(endpoint, found.rows, rows.rows)
+    theirs = replaced_days(endpoint, found.rows, older.rows)
     if is_archive:
-        theirs = {day for day in theirs if found.stored_at[day] >= rows.stored_at[day]}
+        theirs = {day for day in theirs if found.stored_at[day] >= older.stored_at[day]}
     if not theirs:
-        return replace(rows, responses=[*rows.responses, *found.responses]), older[1]
+        return replace(older, responses=[*older.responses, *found.responses])
     own = set(days).difference(theirs)
-    newest = replace(found, rows=as_rows(endpoint.row, of_days(found.rows, theirs)))
-    both = together(newest, replace(rows, rows=of_days(rows.rows, own)), theirs)
-    return both, pa.concat_tables([of_days(totals, theirs), of_days(older[1], own)])
+    rows = as_rows(endpoint.row, of_days(found.rows, theirs))
+    newest = replace(found, rows=rows, totals=of_days(found.totals, theirs))
+    others = replace(older, rows=of_days(older.rows, own), totals=of_days(older.totals, own))
+    return together(newest, others, theirs)
 
 
 def replaced_days(endpoint: Endpoint, newer: pa.Table, older: pa.Table) -> Set[date]:
@@ -95,12 +91,10 @@ def replaced_days(endpoint: Endpoint, newer: pa.Table, older: pa.Table) -> Set[d
     return set(newer["usage_date"].unique().to_pylist()) - lacking
 
 
-def _fetch(
-    client: Client | Replay, endpoint: Endpoint, days: Sequence[date], *, partly: bool
-) -> tuple[FetchResult, pa.Table]:
+def _fetch(client: Client | Replay, endpoint: Endpoint, days: Sequence[date], *, partly: bool) -> FetchResult:
     sums = endpoint.must_add_up
     if not sums:
-        return client.fetch(endpoint, days, partly=partly), pa.table({})
+        return client.fetch(endpoint, days, partly=partly)
     grouped, ungrouped = _both(client, endpoint, days, partly=partly)
     if _differing(sums, grouped.rows, ungrouped.rows):
         logger.warning(
@@ -110,7 +104,8 @@ def _fetch(
         grouped, ungrouped = _both(client, endpoint, days, partly=partly)
         grouped = replace(grouped, retries=before.retries + grouped.retries + before.requests)
     if isinstance(sums, Control):
-        return grouped, _totals(sums, client.scope.connection, _added_up(sums, ungrouped.rows))
+        totals = _totals(sums, client.scope.connection, _added_up(sums, ungrouped.rows))
+        return replace(grouped, totals=totals)
     if differing := _differing(sums, grouped.rows, ungrouped.rows):
         (day, name, currency), found, stated = differing[0]
         [unit] = (column.unit for column in columns(endpoint.row) if column.name == name)
@@ -125,7 +120,7 @@ def _fetch(
         if not partly:
             raise error
         grouped = without(grouped, dict.fromkeys(error.days, error))
-    return grouped, pa.table({})
+    return grouped
 
 
 def _both(

@@ -48,9 +48,9 @@ def test_a_difference_is_read_again_once(
     moved = {"fault": "replace", "body": ungrouped_body(answers, provider, endpoint, "1.5"), "calls": [2]}
     before = requests_of(answers, endpoint)
     answers.faults(provider, endpoint, moved)
-    grouped, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
-    assert totals.equals(undisturbed[1])
-    assert grouped.rows.equals(undisturbed[0].rows)
+    grouped = fetch_with_totals(new_client(provider), endpoint, [DAY])
+    assert grouped.totals.equals(undisturbed.totals)
+    assert grouped.rows.equals(undisturbed.rows)
     assert grouped.retries == 1
     assert requests_of(answers, endpoint) - before == 4
     assert "grouped and ungrouped differ, reading both again" in caplog.text
@@ -58,20 +58,20 @@ def test_a_difference_is_read_again_once(
 
 def test_a_day_whose_grouped_rows_are_all_lost_is_a_difference(answers: Answers, new_client: NewClient) -> None:
     provider, endpoint = CONTROLLED["openai/costs"]
-    totals = by_day(endpoint, fetch_with_totals(new_client(provider), endpoint, [DAY])[1])
+    totals = by_day(endpoint, fetch_with_totals(new_client(provider), endpoint, [DAY]).totals)
     body = answers.real(provider, endpoint)
     body["data"][0]["results"] = []
     answers.faults(provider, endpoint, {"fault": "replace", "body": body, "calls": [1, 3]})
-    grouped, stated = fetch_with_totals(new_client(provider), endpoint, [DAY])
-    assert (grouped.rows.num_rows, by_day(endpoint, stated)) == (0, totals)
+    grouped = fetch_with_totals(new_client(provider), endpoint, [DAY])
+    assert (grouped.rows.num_rows, by_day(endpoint, grouped.totals)) == (0, totals)
 
 
 @every_controlled
 def test_the_providers_own_arithmetic_is_no_difference(
     answers: Answers, new_client: NewClient, provider: Provider, endpoint: Endpoint
 ) -> None:
-    grouped, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
-    nearly = by_day(endpoint, totals)[DAY] + grouped.rows.num_rows * Decimal("9e-13")
+    grouped = fetch_with_totals(new_client(provider), endpoint, [DAY])
+    nearly = by_day(endpoint, grouped.totals)[DAY] + grouped.rows.num_rows * Decimal("9e-13")
     moved = {"fault": "replace", "body": ungrouped_body(answers, provider, endpoint, f"{nearly:f}"), "calls": [2]}
     before = requests_of(answers, endpoint)
     answers.faults(provider, endpoint, moved)
@@ -91,5 +91,5 @@ def test_a_day_without_an_ungrouped_bucket_is_refused(
             fetch_with_totals(new_client(provider), endpoint, [DAY])
         assert raised.value.days == (DAY,)
     else:
-        _, totals = fetch_with_totals(new_client(provider), endpoint, [DAY])
-        assert totals.num_rows == 0, "flat rows have no buckets"
+        fetched = fetch_with_totals(new_client(provider), endpoint, [DAY])
+        assert fetched.totals.num_rows == 0, "flat rows have no buckets"

@@ -98,13 +98,13 @@ def test_the_other_days_are_as_without_it(answers: Answers, refusal: Refusal) ->
     provider, endpoint = EVERY_ENDPOINT[refusal.endpoint]
     others = [day for day in DAYS if day not in refusal.bad]
     # one window after the other, so that the calls of a fault are those of its script
-    expected, totals = fetch_with_totals(answers.new_client(provider), endpoint, others)
+    expected = fetch_with_totals(answers.new_client(provider), endpoint, others)
     answers.faults(provider, endpoint, refusal.script | ({"calls": refusal.calls} if refusal.calls else {}))
     client = answers.new_client(provider, concurrency=1, keep=packed)
-    found, control = fetch_with_totals(client, endpoint, DAYS, partly=True)
+    found = fetch_with_totals(client, endpoint, DAYS, partly=True)
     assert {day: type(error) for day, error in found.not_fetched.items()} == dict.fromkeys(refusal.bad, refusal.kind)
     assert content(found) == content(expected)
-    assert str(control.to_pylist()) == str(totals.to_pylist())
+    assert str(found.totals.to_pylist()) == str(expected.totals.to_pylist())
     covered = {day for each in found.responses for day in Window(each.asked.first, each.asked.last).days}
     assert covered == {*others}
 

@@ -98,7 +98,7 @@ def test_a_cut_is_the_whole_usage_by_other_dimensions(answers: Answers, endpoint
     """Whoever groups by child organizations has a key of their parent."""
     days = last_days(3)
     client = answers.new_client(PROVIDERS["anthropic_analytics"], key=ANTHROPIC_PARENT_KEY)
-    found = fetch_with_totals(client, endpoint, days)[0].rows
+    found = fetch_with_totals(client, endpoint, days).rows
     rows = found.to_pylist()
     truth = answers.sandbox.truth(days[0], days[-1])["anthropic_analytics"]
     units = {"amount_cents": "cents", "list_amount_cents": "list_cents"}

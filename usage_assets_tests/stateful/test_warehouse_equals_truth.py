@@ -343,11 +343,11 @@ class WarehouseAndTruth(RuleBasedStateMachine):
         )
         began = datetime.now(UTC)
         with client:
-            fetched, totals = fetch_with_totals(client, endpoint, days)
+            fetched = fetch_with_totals(client, endpoint, days)
         answer = Batch(
             rows=fetched.rows,
             began=began,
-            control=(Table(endpoint.control.row), totals) if endpoint.control else None,
+            control=(Table(endpoint.control.row), fetched.totals) if endpoint.control else None,
         )
         target = Slice(question.connection, days[0], days[-1])
         return RequestRecord(Table(endpoint.row), target, answer, self.truth(question, fault), self.writes)

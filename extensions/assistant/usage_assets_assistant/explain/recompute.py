@@ -184,13 +184,13 @@ def _store(
 
 def _batch(explainer: Explainer, connection: str, endpoint: Endpoint, days: Sequence[date]) -> Batch:
     replay = explainer.replay(connection)
-    fetched, totals = fetch_with_totals(replay, endpoint, days)
+    fetched = fetch_with_totals(replay, endpoint, days)
     filters = filters_of(endpoint, explainer.graph(connection).connection)
     return Batch(
         rows=fetched.rows,
         began=datetime.now(UTC),
         filters=as_json({name: list(values) for name, values in filters.items()}) if filters else None,
-        control=(Table(endpoint.control.row), totals) if endpoint.control else None,
+        control=(Table(endpoint.control.row), fetched.totals) if endpoint.control else None,
         stored_at=fetched.stored_at,
     )
 
