@@ -24,6 +24,7 @@ from usage_assets.core.money import digits_of
 from usage_assets.core.people import People
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.alone import core_alone, needs
+from usage_assets_tests.models.days import cases
 
 EVERYTHING = """
 [[credit_rate]]
@@ -86,10 +87,6 @@ provider = "litellm"
 as_sent = "azure/prod"
 family = "gpt-5"
 """
-CREDIT = EVERYTHING.partition("\n[[exchange_rate]]")[0].strip()
-EXCHANGE = '[[exchange_rate]]\ncurrency = "EUR"\nusd = 1.1\nvalid_from = 2026-01-01\nsource = "ECB"\n'
-PURCHASE = "[[purchase]]\n" + EVERYTHING.partition("[[purchase]]\n")[2].partition("\n[[seat]]")[0]
-INVOICE = "[[invoice]]\n" + EVERYTHING.partition("[[invoice]]\n")[2].partition("\n[[owner]]")[0]
 GATEWAY = """[[connection]]
 name = "openai"
 provider = "openai"
@@ -112,7 +109,6 @@ ANN = '[[person]]\nname = "Ann"\naddresses = ["ann@example.com"]\nids = ["user-a
 BEN = '[[person]]\nname = "Ben"\nlogins = ["ben-x"]\n'
 SEAT = '[[seat]]\nconnection = "chatgpt"\nprice = 30.05\n'
 OWNER = '[[owner]]\nproject = "p"\nteam = "web"\n'
-SHARED = '[[shared_cost]]\nname = "seats"\n'
 Load = Callable[..., Settings]
 
 
@@ -204,87 +200,107 @@ def test_models_are_stated_by_name_of_one_provider_or_of_all(load: Load) -> None
     ]
 
 
-MISTAKES = (
-    (SHARED, "line 1: shared_cost.1: name one of even, by_use, headcount, shares"),
-    (SHARED + 'even = ["a", "a"]\n', "line 1: shared_cost.1: name each cost center once"),
-    (SHARED + "even = []\n", "line 3: shared_cost.1.even: "),
-    (SHARED + "headcount = { a = 0 }\n", "line 3: shared_cost.1.headcount.a: "),
-    (SHARED + "shares = { a = 0.5, b = 0.4 }\n", "line 1: shared_cost.1: shares add up to 0.9, not to 1"),
-    (SHARED + 'even = ["a"]\nteam = "t"\nproject = "p"\n', "line 1: shared_cost.1: name at most one of connection"),
-    (SHARED + 'even = ["a"]\nconnection = "x"\n', "line 4: shared_cost.1.connection: unknown; the connections are"),
-    (SEAT.replace("30.05", "0"), "line 3: seat.1.price: Input should be greater than 0"),
-    (SEAT + "count = 2.5\n", "line 4: seat.1.count: Input should be a valid integer"),
-    (SEAT + "seats = 2\n", "line 4: seat.1.seats: unknown; known: "),
-    (
-        SEAT + "valid_from = 2026-11-02\nvalid_until = 2026-11-01\n",
-        "line 1: seat.1: valid_until 2026-11-01 is before valid_from 2026-11-02",
-    ),
-    (CREDIT.replace("0.0399999999", "0"), "line 3: credit_rate.1.usd_per_credit: Input should be greater than 0"),
-    (CREDIT.replace("0.0399999999", "'0.04'"), "line 3: credit_rate.1.usd_per_credit: write a number"),
-    (CREDIT.replace("0.0399999999", "0.03999999999"), "line 3: credit_rate.1.usd_per_credit: "),
-    (CREDIT.replace("2026-12-31", "2025-12-31"), "line 1: credit_rate.1: valid_until 2025-12-31 is before"),
-    ('[[person]]\nname = "Ann"\n', "line 1: person.1: name at least one of addresses, logins, ids"),
-    (ANN.replace("ann@example.com", "ann"), "line 3: person.1.addresses.1: write an email address"),
-    (ANN.replace("user-ann", "ann@example.com"), "line 4: person.1.ids.1: is an address: write it in addresses"),
-    (ANN.replace("ids =", "id ="), "line 4: person.1.id: unknown; known: name, connection, addresses, logins, ids"),
-    (BEN.replace('"Ben"', '" "'), "line 2: person.1.name: "),
-    (BEN + 'connection = "nowhere"\n', "line 4: person.1.connection: unknown; the connections are "),
-    (
-        ANN + BEN + 'addresses = ["b@example.com", "Ann@Example.com"]\n',
-        "line 8: person.2.addresses.2: connections.toml, line 1: person.1 has it under another name",
-    ),
-    (
-        ANN + 'connection = "openai"\n' + ANN.replace("Ann", "Ben"),
-        "line 8: person.2.addresses.1: connections.toml, line 1: person.1 has it under another name",
-    ),
-    (CREDIT.replace("0.0399999999", "9" * 5000), "not a TOML file"),
-    (CREDIT.replace("2026-01-01", "1767225600"), "line 4: credit_rate.1.valid_from: write a day, such as 2026-"),
-    (CREDIT.replace('source = "contract 2026-17"', ""), "line 1: credit_rate.1.source: Field required"),
-    (CREDIT + "\nrate = 3", "line 7: credit_rate.1.rate: unknown; known: valid_from, valid_until, workspace, "),
-    (EXCHANGE.replace("EUR", "eur"), "line 2: exchange_rate.1.currency: eur is not a currency of ISO 4217"),
-    (EXCHANGE.replace("EUR", "USD"), "line 2: exchange_rate.1.currency: USD needs no rate"),
-    (EXCHANGE.replace("1.1", "11"), "line 3: exchange_rate.1.usd: Input should be less than 10"),
-    (
-        PURCHASE.replace('"openai"', '"oenai"'),
-        "line 2: purchase.1.connection: unknown; the connections are anthropic",
-    ),
-    (INVOICE.replace("2026-10", "2026-13"), "line 3: invoice.1.month: "),
-    (INVOICE + "\nissued = 0", "line 7: invoice.1.issued: write a day, such as 2026-"),
-    (OWNER.replace("[[owner]]", "[owner]"), "line 1: owner: write [[owner]]"),
-    (OWNER + 'user = "u"\n', "line 1: owner.1: name one of api_key, user, project, workspace"),
-    (
-        OWNER + OWNER.replace("web", "apps"),
-        "line 4: owner.2: says again what connections.toml, line 1: owner.1 says",
-    ),
-    (BUDGET.replace("9", "nan"), "line 3: budget.1.amount: "),
-    (BUDGET.replace("amount = 9", ""), "line 1: budget.1: name one of amount, credits"),
-    (BUDGET.replace("amount", "credits") + 'currency = "EUR"', "line 1: budget.1: credits have no currency"),
-    (BUDGET + 'period = "week"', "line 4: budget.1.period: Input should be 'month' or 'quarter'"),
-    (BUDGET + "thresholds = [0.5, 0]", "line 4: budget.1.thresholds.2: Input should be greater than 0"),
-    (BUDGET + "thresholds = [0.8, 0.5]", "line 4: budget.1.thresholds: write them in ascending order"),
-    (BUDGET + "thresholds = [1, 1.0]", "line 4: budget.1.thresholds: write them in ascending order, each once"),
-    (
-        f'{BUDGET}valid_until = 2026-10-31\n{BUDGET}valid_from = 2026-11-01\nperiod = "quarter"\n',
-        "line 9: budget.2.period: connections.toml, line 1: budget.1 has the same name and is for each month",
-    ),
-    (BUDGET.replace("[[budget]]", "[budget]"), "line 1: budget: write [[budget]]"),
-    (TAGS, "line 3: tag_allocation.1.gateway: unknown; the connections are anthropic"),
-    (TAGS.replace('gateway = "gateway', 'gateway = "openai'), "openai: its provider reports no tags by model"),
-    (MODEL.replace("litellm", "lite"), "line 2: model.1.provider: unknown; the providers are openai, "),
-    (MODEL.replace('family = "gpt-5"', ""), "line 1: model.1.family: Field required"),
-    (MODEL.replace('"azure/prod"', "[]"), "line 3: model.1.as_sent: Value should have at least 1 item"),
-    (
-        MODEL.replace('"azure/prod"', '["a", "a"]'),
-        "line 3: model.1.as_sent: 'a' is in connections.toml, line 1: model.1",
-    ),
-    (MODEL + "price = 3", "line 5: model.1.price: unknown; known: provider, as_sent, family, version, variant"),
-    (
-        MODEL + MODEL.replace('"azure/prod"', '["other", "azure/prod"]'),
-        "line 7: model.2.as_sent: 'azure/prod' is in connections.toml, line 1: model.1, too: state it once",
-    ),
-    (OWNER + 'valid_from = 2026-01-01\nconnection = "openai"\n' + OWNER, "line 6: owner.2: says again what"),
-)
-"""What a file states, and what is said of it."""
+MISTAKES = [
+    *cases("""
+        [[shared_cost]]; name = "s" -> line 1: shared_cost.1: name one of even, by_use, headcount, shares
+        [[shared_cost]]; name = "s"; even = ["a", "a"] -> line 1: shared_cost.1: name each cost center once
+        [[shared_cost]]; name = "s"; even = [] -> line 3: shared_cost.1.even:
+        [[shared_cost]]; name = "s"; headcount = { a = 0 } -> line 3: shared_cost.1.headcount.a:
+        [[shared_cost]]; name = "s"; shares = { a = 0.5, b = 0.4 }
+            -> line 1: shared_cost.1: shares add up to 0.9, not to 1
+        [[shared_cost]]; name = "s"; even = ["a"]; team = "t"; project = "p"
+            -> line 1: shared_cost.1: name at most one of connection
+        [[shared_cost]]; name = "s"; even = ["a"]; connection = "x"
+            -> line 4: shared_cost.1.connection: unknown; the connections are
+        [[seat]]; connection = "chatgpt"; price = 0 -> line 3: seat.1.price: Input should be greater than 0
+        [[seat]]; connection = "chatgpt"; price = 1; count = 2.5
+            -> line 4: seat.1.count: Input should be a valid integer
+        [[seat]]; connection = "chatgpt"; price = 1; seats = 2 -> line 4: seat.1.seats: unknown; known:
+        [[seat]]; connection = "chatgpt"; price = 1; valid_from = 2026-11-02; valid_until = 2026-11-01
+            -> line 1: seat.1: valid_until 2026-11-01 is before valid_from 2026-11-02
+        [[credit_rate]]; usd_per_credit = 0; workspace = "w"; source = "s"; valid_from = 2026-01-01
+            -> line 2: credit_rate.1.usd_per_credit: Input should be greater than 0
+        [[credit_rate]]; usd_per_credit = '0.04'; workspace = "w"; source = "s"; valid_from = 2026-01-01
+            -> line 2: credit_rate.1.usd_per_credit: write a number
+        [[credit_rate]]; usd_per_credit = 0.03999999999; workspace = "w"; source = "s"; valid_from = 2026-01-01
+            -> line 2: credit_rate.1.usd_per_credit:
+        [[credit_rate]]; usd_per_credit = 1; workspace = "w"; source = "s"; valid_from = 2026-01-01;
+            valid_until = 2025-12-31 -> line 1: credit_rate.1: valid_until 2025-12-31 is before
+        [[credit_rate]]; usd_per_credit = 1; workspace = "w"; source = "s"; valid_from = 1767225600
+            -> line 5: credit_rate.1.valid_from: write a day, such as 2026-
+        [[credit_rate]]; usd_per_credit = 1; workspace = "w"; valid_from = 2026-01-01
+            -> line 1: credit_rate.1.source: Field required
+        [[credit_rate]]; usd_per_credit = 1; workspace = "w"; source = "s"; valid_from = 2026-01-01; rate = 3
+            -> line 6: credit_rate.1.rate: unknown; known: valid_from, valid_until, workspace,
+        [[person]]; name = "Ann" -> line 1: person.1: name at least one of addresses, logins, ids
+        [[person]]; name = "Ann"; addresses = ["ann"] -> line 3: person.1.addresses.1: write an email address
+        [[person]]; name = "Ann"; ids = ["ann@example.com"]
+            -> line 3: person.1.ids.1: is an address: write it in addresses
+        [[person]]; name = "Ann"; logins = ["a"]; id = "a"
+            -> line 4: person.1.id: unknown; known: name, connection, addresses, logins, ids
+        [[person]]; name = " "; logins = ["b"] -> line 2: person.1.name:
+        [[person]]; name = "Ben"; logins = ["b"]; connection = "nowhere"
+            -> line 4: person.1.connection: unknown; the connections are
+        [[person]]; name = "Ann"; addresses = ["ann@example.com"];
+            [[person]]; name = "Ben"; addresses = ["b@example.com", "Ann@Example.com"]
+            -> line 6: person.2.addresses.2: connections.toml, line 1: person.1 has it under another name
+        [[person]]; name = "Ann"; addresses = ["ann@example.com"]; connection = "openai";
+            [[person]]; name = "Ben"; addresses = ["ann@example.com"]
+            -> line 7: person.2.addresses.1: connections.toml, line 1: person.1 has it under another name
+        [[exchange_rate]]; currency = "eur"; usd = 1.1; valid_from = 2026-01-01; source = "ECB"
+            -> line 2: exchange_rate.1.currency: eur is not a currency of ISO 4217
+        [[exchange_rate]]; currency = "USD"; usd = 1.1; valid_from = 2026-01-01; source = "ECB"
+            -> line 2: exchange_rate.1.currency: USD needs no rate
+        [[exchange_rate]]; currency = "EUR"; usd = 11; valid_from = 2026-01-01; source = "ECB"
+            -> line 3: exchange_rate.1.usd: Input should be less than 10
+        [[purchase]]; connection = "oenai"; kind = "credits"; quantity = 1; amount = 1; id = "order 9";
+            valid_from = 2026-01-01; valid_until = 2026-12-31
+            -> line 2: purchase.1.connection: unknown; the connections are anthropic
+        [[invoice]]; connection = "openai"; month = "2026-13"; total = 1; id = "I" -> line 3: invoice.1.month:
+        [[invoice]]; connection = "openai"; month = "2026-10"; total = 1; id = "I"; issued = 0
+            -> line 6: invoice.1.issued: write a day, such as 2026-
+        [owner]; project = "p"; team = "web" -> line 1: owner: write [[owner]]
+        [[owner]]; project = "p"; team = "web"; user = "u"
+            -> line 1: owner.1: name one of api_key, user, project, workspace
+        [[owner]]; project = "p"; team = "web"; [[owner]]; project = "p"; team = "apps"
+            -> line 4: owner.2: says again what connections.toml, line 1: owner.1 says
+        [[owner]]; project = "p"; team = "web"; valid_from = 2026-01-01; connection = "openai";
+            [[owner]]; project = "p"; team = "web" -> line 6: owner.2: says again what
+        [[budget]]; name = "all"; amount = nan -> line 3: budget.1.amount:
+        [[budget]]; name = "all" -> line 1: budget.1: name one of amount, credits
+        [[budget]]; name = "all"; credits = 9; currency = "EUR" -> line 1: budget.1: credits have no currency
+        [[budget]]; name = "all"; amount = 9; period = "week"
+            -> line 4: budget.1.period: Input should be 'month' or 'quarter'
+        [[budget]]; name = "all"; amount = 9; thresholds = [0.5, 0]
+            -> line 4: budget.1.thresholds.2: Input should be greater than 0
+        [[budget]]; name = "all"; amount = 9; thresholds = [0.8, 0.5]
+            -> line 4: budget.1.thresholds: write them in ascending order
+        [[budget]]; name = "all"; amount = 9; thresholds = [1, 1.0]
+            -> line 4: budget.1.thresholds: write them in ascending order, each once
+        [[budget]]; name = "all"; amount = 9; valid_until = 2026-10-31;
+            [[budget]]; name = "all"; amount = 9; valid_from = 2026-11-01; period = "quarter"
+            -> line 9: budget.2.period: connections.toml, line 1: budget.1 has the same name and is for each month
+        [budget]; name = "all"; amount = 9 -> line 1: budget: write [[budget]]
+        [[tag_allocation]]; connection = "openai"; gateway = "gateway"; tags = "team:"
+            -> line 3: tag_allocation.1.gateway: unknown; the connections are anthropic
+        [[tag_allocation]]; connection = "openai"; gateway = "openai"; tags = "team:"
+            -> openai: its provider reports no tags by model
+        [[model]]; provider = "lite"; as_sent = "a"; family = "f"
+            -> line 2: model.1.provider: unknown; the providers are openai,
+        [[model]]; provider = "litellm"; as_sent = "a" -> line 1: model.1.family: Field required
+        [[model]]; provider = "litellm"; as_sent = []; family = "f"
+            -> line 3: model.1.as_sent: Value should have at least 1 item
+        [[model]]; provider = "litellm"; as_sent = ["a", "a"]; family = "f"
+            -> line 3: model.1.as_sent: 'a' is in connections.toml, line 1: model.1
+        [[model]]; provider = "litellm"; as_sent = "a"; family = "f"; price = 3
+            -> line 5: model.1.price: unknown; known: provider, as_sent, family, version, variant
+        [[model]]; provider = "litellm"; as_sent = "a"; family = "f";
+            [[model]]; provider = "litellm"; as_sent = ["other", "a"]; family = "f"
+            -> line 7: model.2.as_sent: 'a' is in connections.toml, line 1: model.1, too: state it once
+    """),
+    (f"[[credit_rate]]; usd_per_credit = {'9' * 5000}", "not a TOML file"),
+]
+"""What a file states, one field after the other, and what is said of it."""
 OF_GATEWAYS = (
     (
         GATEWAY.replace("= true", "= false") + TAGS,
@@ -306,12 +322,12 @@ def test_a_mistake_about_a_gateway_is_named(load: Load) -> None:
     assert_are_named(OF_GATEWAYS, load)
 
 
-def assert_are_named(mistakes: Sequence[tuple[str, str]], load: Load) -> None:
+def assert_are_named(mistakes: Sequence[tuple[str, ...]], load: Load) -> None:
     wrong = dict[str, str]()
     for text, expected in mistakes:
         said = "nothing was refused"
         try:
-            load(text).accounting()
+            load(text.replace("; ", "\n")).accounting()
         except SettingsError as refused:
             said = str(refused)
         if expected not in said or "\n" in said:

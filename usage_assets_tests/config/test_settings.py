@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,25 +24,13 @@ from usage_assets.config.settings import (
 )
 from usage_assets.fetching.connected import endpoints_of
 from usage_assets.providers import PROVIDERS
-from usage_assets_tests.alone import needs
+from usage_assets_tests.alone import is_there, needs
 from usage_assets_tests.fixtures import ROOT, set_all
+from usage_assets_tests.models.days import cases, lines, one_a_line
 
 DOCS = ROOT / "docs"
 SECRET = "sk-admin-very-secret-0123456789"
 OPENAI = '[[connection]]\nname = "openai_emea"\nprovider = "openai"\nkey = "env:EMEA_KEY"\n'
-RELATION = '[[port_relation]]\nfrom = "user"\nblueprint = "_user"\n'
-PROJECTS = (
-    '[[port_relation]]\nfrom = "project"\nblueprint = "service"\n'
-    '[port_relation.targets]\nproj_1 = "billing/Dienst"\n"ws-2" = "b@+=:"\n'
-)
-SECRETS = (
-    "OPENAI_ADMIN_KEY",
-    "ANTHROPIC_ADMIN_KEY",
-    "CHATGPT_ANALYTICS_KEY",
-    "PORT_CLIENT_SECRET",
-    "USAGE_HASH_KEY",
-    "USAGE_WEBHOOK_URL",
-)
 Connections = Callable[..., Path]
 
 
@@ -80,22 +69,37 @@ def by_name(settings: Settings) -> dict[str, Connection]:
 
 
 VARIABLES: Mapping[str, tuple[str, object]] = {
-    "OPENAI_BASE_URL": ("https://gateway.example/v1", "https://gateway.example/v1"),
-    "ANTHROPIC_BASE_URL": ("https://gateway.example", "https://gateway.example"),
-    "CHATGPT_WORKSPACE_ID": ("ws-1", "ws-1"),
-    "CHATGPT_BASE_URL": ("https://gateway.example", "https://gateway.example"),
-    "PORT_CLIENT_ID": ("client", "client"),
-    "PORT_BASE_URL": ("https://api.us.getport.io", "https://api.us.getport.io"),
-    "USAGE_WAREHOUSE": ("/elsewhere/usage.duckdb", "/elsewhere/usage.duckdb"),
-    "USAGE_WAREHOUSE_DATA": ("s3://bucket/usage", "s3://bucket/usage"),
+    **{
+        name: (text, text)
+        for name, text in lines("""
+            OPENAI_BASE_URL       https://gateway.example/v1
+            ANTHROPIC_BASE_URL    https://gateway.example
+            CHATGPT_WORKSPACE_ID  ws-1
+            CHATGPT_BASE_URL      https://gateway.example
+            PORT_CLIENT_ID        client
+            PORT_BASE_URL         https://api.us.getport.io
+            USAGE_WAREHOUSE       /elsewhere/usage.duckdb
+            USAGE_WAREHOUSE_DATA  s3://bucket/usage
+            USAGE_PEOPLE          names
+            USAGE_SCHEDULE        30 5 * * *
+        """)
+    },
     "USAGE_START_DATE": ("2024-02-29", date(2024, 2, 29)),
     "USAGE_CONNECTIONS": ("connections.toml", Path("connections.toml")),
-    "USAGE_PEOPLE": ("names", "names"),
-    "USAGE_SCHEDULE": ("30 5 * * *", "30 5 * * *"),
     "USAGE_LOOKBACK_DAYS": ("30", 30),
     "USAGE_INCLUDE_TODAY": ("true", True),
     "USAGE_BACKFILL_HISTORY": ("false", False),
-    **dict.fromkeys(SECRETS, (f" {SECRET}\n", SecretStr(SECRET))),
+    **dict.fromkeys(
+        one_a_line("""
+            OPENAI_ADMIN_KEY
+            ANTHROPIC_ADMIN_KEY
+            CHATGPT_ANALYTICS_KEY
+            PORT_CLIENT_SECRET
+            USAGE_HASH_KEY
+            USAGE_WEBHOOK_URL
+        """),
+        (f" {SECRET}\n", SecretStr(SECRET)),
+    ),
 }
 """Variable -> a text, and what it means."""
 
@@ -126,23 +130,19 @@ def test_what_dagster_exported_of_the_env_file_is_read_from_the_file(
     assert os.environ["HTTPS_PROXY"] == "http://proxy:1", "httpx reads it there"
 
 
-@pytest.mark.parametrize(
-    ("variable", "text"),
-    [
-        ("USAGE_UI_URL", "https://me:password@dagster.internal"),
-        ("USAGE_START_DATE", "2025-02-30"),
-        ("USAGE_PEOPLE", "everything"),
-        ("USAGE_LOOKBACK_DAYS", "187"),
-        ("USAGE_INCLUDE_TODAY", "perhaps"),
-    ],
-)
-def test_a_value_that_cannot_be_used_is_named_by_its_variable(
-    monkeypatch: pytest.MonkeyPatch, variable: str, text: str
-) -> None:
-    monkeypatch.setenv(variable, text)
-    message = refusal(Settings.load)
-    assert message.startswith(f"{variable}: ")
-    assert message.endswith("(set in the environment or .env)")
+def test_a_value_that_cannot_be_used_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, text in lines("""
+        USAGE_UI_URL         https://me:password@dagster.internal
+        USAGE_START_DATE     2025-02-30
+        USAGE_PEOPLE         everything
+        USAGE_LOOKBACK_DAYS  187
+        USAGE_INCLUDE_TODAY  perhaps
+    """):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, text)
+            message = refusal(Settings.load)
+        assert message.startswith(f"{variable}: ")
+        assert message.endswith("(set in the environment or .env)")
 
 
 def test_the_warehouse_is_the_same_file_wherever_a_run_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,62 +227,83 @@ def test_every_filter_of_an_endpoint_can_be_set() -> None:
     assert known == FilterTable.model_fields.keys()
 
 
-MISTAKES = (
-    (OPENAI + f'api_key = "{SECRET}"\n', "line 5: connection.1.api_key: unknown; known: name, provider"),
-    (OPENAI.replace("connection", "connections"), "line 1: connections: unknown; known: connection, port_relation"),
-    (OPENAI + OPENAI.replace("openai_emea", "Open AI"), "line 6: connection.2.name: "),
-    (OPENAI + OPENAI, "line 6: connection.2.name: used twice"),
-    (OPENAI.replace('"openai"', '"azure"'), "line 3: connection.1.provider: Input should be 'openai', "),
-    (OPENAI.replace('"env:EMEA_KEY"', f'["{SECRET}"]'), "line 4: connection.1.key: "),
-    (OPENAI + f'base_url = "https://me:{SECRET}@gateway"\n', "line 5: connection.1.base_url: must look like"),
-    (OPENAI + 'base_url = "http://gateway.example"\n', "line 5: connection.1.base_url: would show the key"),
-    (OPENAI + 'organization = "org 1"\n', "line 5: connection.1.organization: "),
-    (OPENAI + 'workspace_id = "../other"\n', "line 5: connection.1.workspace_id: "),
-    (OPENAI + 'start_date = "soon"\n', "line 5: connection.1.start_date: "),
-    (OPENAI + "start_date = 2999-01-01\n", "line 5: connection.1.start_date: is in the future"),
-    (OPENAI + "\n[connection.endpoints]\n\ncosts = 'no'\n", "line 8: connection.1.endpoints.costs: "),
-    (
-        OPENAI + "filters = { regions = ['eu'] }\n",
-        "line 5: connection.1.filters.regions: unknown; known: ",
+MISTAKES = [
+    *cases(f"""
+        OPENAI; api_key = "{SECRET}" -> line 5: connection.1.api_key: unknown; known: name, provider
+        [[connections]]; name = "x" -> line 1: connections: unknown; known: connection, port_relation
+        OPENAI; [[connection]]; name = "Open AI"; provider = "openai"; key = "env:K" -> line 6: connection.2.name:
+        OPENAI; [[connection]]; name = "openai_emea"; provider = "openai"; key = "env:K"
+            -> line 6: connection.2.name: used twice
+        [[connection]]; name = "x"; provider = "azure"; key = "env:K"
+            -> line 3: connection.1.provider: Input should be 'openai',
+        [[connection]]; name = "x"; provider = "openai"; key = ["{SECRET}"] -> line 4: connection.1.key:
+        OPENAI; base_url = "https://me:{SECRET}@gateway" -> line 5: connection.1.base_url: must look like
+        OPENAI; base_url = "http://gateway.example" -> line 5: connection.1.base_url: would show the key
+        OPENAI; organization = "org 1" -> line 5: connection.1.organization:
+        OPENAI; workspace_id = "../other" -> line 5: connection.1.workspace_id:
+        OPENAI; start_date = "soon" -> line 5: connection.1.start_date:
+        OPENAI; start_date = 2999-01-01 -> line 5: connection.1.start_date: is in the future
+        OPENAI; ; [connection.endpoints]; ; costs = 'no' -> line 8: connection.1.endpoints.costs:
+        OPENAI; endpoints = {{ cost = false }} -> line 5: connection.1.endpoints.cost: openai has only costs, usage_
+        OPENAI; filters = {{ regions = ['eu'] }} -> line 5: connection.1.filters.regions: unknown; known:
+        OPENAI; filters = {{ models = [] }} -> line 5: connection.1.filters.models:
+        OPENAI; filters.models = [; 'gpt-5',; 5,; ] -> line 5: connection.1.filters.models.2:
+        OPENAI; people = 'hash' -> line 5: connection.1.people: hash needs USAGE_HASH_KEY
+        OPENAI; requests_per_second = -1 -> line 5: connection.1.requests_per_second:
+        OPENAI; requests_per_second = 0 -> line 5: connection.1.requests_per_second:
+        OPENAI; requests_per_second = inf -> line 5: connection.1.requests_per_second:
+        OPENAI; requests_per_second = true -> line 5: connection.1.requests_per_second:
+        OPENAI; settling_days = -1 -> line 5: connection.1.settling_days:
+        OPENAI; settling_days = 61 -> line 5: connection.1.settling_days:
+        OPENAI; settling_days = 7.0 -> line 5: connection.1.settling_days:
+        OPENAI; settling_days = true -> line 5: connection.1.settling_days:
+        OPENAI; settling_days = '7' -> line 5: connection.1.settling_days:
+        OPENAI; [[connection]]; name = "claude"; provider = "anthropic"; key = "env:K"; ; filters = {{ sizes = ['1'] }}
+            -> line 10: connection.2.filters.sizes: the endpoints that are on take
+        [[connection]]; name = "x"; provider = "chatgpt"; key = "env:K"; workspace_id = "ws"; organization = "org"
+            -> line 6: connection.1.organization: chatgpt is not asked for one
+        OPENAI; [[connection]]; name = "x"; provider = "chatgpt"; key = "env:K"
+            -> line 5: connection.2.workspace_id: missing; chatgpt is asked for
+        OPENAI; [[port_relation]]; from = "user"; blueprint = "_user"; to = 1
+            -> line 8: port_relation.1.to: unknown; known: from, blueprint, targets
+        [[port_relation]]; from = "team"; blueprint = "_user"
+            -> line 2: port_relation.1.from: Input should be 'project' or 'user'
+        [[port_relation]]; from = "user"; blueprint = "my users" -> line 3: port_relation.1.blueprint:
+        [[port_relation]]; from = "user"; blueprint = "a=b" -> line 3: port_relation.1.blueprint:
+        [[port_relation]]; from = "user"; blueprint = ".." -> line 3: port_relation.1.blueprint:
+        [[port_relation]]; from = "user"; blueprint = "{"x" * 101}" -> line 3: port_relation.1.blueprint:
+        [[port_relation]]; from = "user"; blueprint = "_user"; targets = {{}} -> line 4: port_relation.1.targets:
+        [[port_relation]]; from = "project"; blueprint = "service"; [port_relation.targets];
+            proj_1 = "billing/Dienst"; "ws-2" = "b@+=:"; proj_3 = 5 -> line 7: port_relation.1.targets.proj_3:
+        [[port_relation]]; from = "user"; blueprint = "_user"; OPENAI; [[port_relation]]; from = "project";
+            blueprint = "service"; targets.a = "b"; [[port_relation]]; from = "user"; blueprint = "u"
+            -> line 13: port_relation.3.from: used twice; there is one of each
+    """),
+    *cases(
+        """
+        OPENAI; [[connection]]; name = "gateway"; provider = "litellm"; key = "env:K"
+            -> line 5: connection.2.base_url: missing; a connection of provider litellm needs it, or LITELLM_
+        """
+        if is_there("vendors")
+        else ""
     ),
-    (OPENAI + "filters = { models = [] }\n", "line 5: connection.1.filters.models: "),
-    (OPENAI + "filters.models = [\n  'gpt-5',\n  5,\n]\n", "line 5: connection.1.filters.models.2: "),
-    (OPENAI + "people = 'hash'\n", "line 5: connection.1.people: hash needs USAGE_HASH_KEY"),
-    *(
-        (OPENAI + f"requests_per_second = {rate}\n", "line 5: connection.1.requests_per_second: ")
-        for rate in ("-1", "0", "inf", "true")
-    ),
-    *(
-        (OPENAI + f"settling_days = {days}\n", "line 5: connection.1.settling_days: ")
-        for days in ("-1", "61", "7.0", "true", "'7'")
-    ),
-    (OPENAI + RELATION + "to = 1\n", "line 8: port_relation.1.to: unknown; known: from, blueprint, targets"),
-    (RELATION.replace('"user"', '"team"'), "line 2: port_relation.1.from: Input should be 'project' or 'user'"),
-    *(
-        (RELATION.replace("_user", name), "line 3: port_relation.1.blueprint: ")
-        for name in ("my users", "a=b", "..", "x" * 101)
-    ),
-    (RELATION + "targets = {}\n", "line 4: port_relation.1.targets: "),
-    (PROJECTS + "proj_3 = 5\n", "line 7: port_relation.1.targets.proj_3: "),
-)
-"""A connections file, and what is said of it."""
+]
+"""A connections file, one field after the other, and what is said of it."""
 
 
 def test_a_mistake_in_the_connections_file_is_named_by_file_line_and_field(
     connections_file: Connections, subtests: pytest.Subtests
 ) -> None:
+    def used(settings: Settings) -> object:
+        connections = settings.connections()
+        return [endpoints_of(PROVIDERS[each.provider], each) for each in connections], settings.port_relations()
+
     for text, said in MISTAKES:
         with subtests.test(text):
-            path = connections_file(text)
-            message = refusal(Settings.load().connections)
+            path = connections_file(text.replace("OPENAI; ", OPENAI).replace("; ", "\n"))
+            message = refusal(partial(used, Settings.load()))
             assert message.startswith(f"{path}, {said}")
             assert SECRET not in message
-
-
-def test_two_relations_of_one_thing_are_refused(connections_file: Connections) -> None:
-    path = connections_file(RELATION + OPENAI + PROJECTS + RELATION)
-    message = refusal(Settings.load().port_relations)
-    assert message == f"{path}, line 15: port_relation.3.from: used twice; there is one of each"
 
 
 def test_what_is_no_toml_is_named_by_file_and_line(connections_file: Connections) -> None:
@@ -341,43 +362,6 @@ def test_the_documented_rates_owners_invoices_and_purchases_can_be_used(connecti
     }
 
 
-TEAM = '[[connection]]\nname = "team"\nprovider = "chatgpt"\nkey = "env:TEAM_KEY"\nworkspace_id = "ws"\n'
-GATEWAY = '[[connection]]\nname = "gateway"\nprovider = "litellm"\nkey = "env:GATEWAY_KEY"\n'
-CLAUDE = '[[connection]]\nname = "claude"\nprovider = "anthropic"\nkey = "env:CLAUDE_KEY"\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (
-            OPENAI + "endpoints = { cost = false }\n",
-            "line 5: connection.1.endpoints.cost: openai has only costs, usage_",
-        ),
-        (
-            OPENAI + CLAUDE + "\nfilters = { sizes = ['1'] }\n",
-            "line 10: connection.2.filters.sizes: the endpoints that are on take ",
-        ),
-        (TEAM + "organization = 'org-1'\n", "line 6: connection.1.organization: chatgpt is not asked for one"),
-        pytest.param(
-            OPENAI + GATEWAY,
-            "line 5: connection.2.base_url: missing; a connection of provider litellm needs it, or LITELLM_",
-            marks=needs("vendors"),
-        ),
-        (
-            OPENAI + TEAM.replace('workspace_id = "ws"', ""),
-            "line 5: connection.2.workspace_id: missing; chatgpt is asked for ",
-        ),
-    ],
-)
-def test_what_a_provider_has_no_use_for_is_named_by_file_line_and_field(
-    connections_file: Connections, text: str, said: str
-) -> None:
-    path = connections_file(text)
-    settings = Settings.load()
-    message = refusal(lambda: [endpoints_of(PROVIDERS[each.provider], each) for each in settings.connections()])
-    assert message.startswith(f"{path}, {said}")
-
-
 def test_a_connections_file_that_cannot_be_read_is_named(
     monkeypatch: pytest.MonkeyPatch, connections_file: Connections, tmp_path: Path
 ) -> None:
@@ -432,15 +416,6 @@ def test_every_secret_is_known_to_what_must_not_show_it(connections_file: Connec
     }
     said = "https://dagster.example/runs: 3 services; OpenAI's key starts with sk-admin-"
     assert redacted(said) == said
-
-
-def test_an_address_that_would_give_the_webhook_away_is_refused_without_being_repeated(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    expected = "must look like https://host/path, without user or password (http:// only on this machine)"
-    for url in ("http://hooks.slack.com/services/token", "https://user:token@hooks.slack.com/"):
-        monkeypatch.setenv("USAGE_WEBHOOK_URL", url)
-        assert refusal(lambda: Settings.load().webhook_url) == f"USAGE_WEBHOOK_URL: {expected}", url
 
 
 # A query reads where the warehouse is without all other settings
