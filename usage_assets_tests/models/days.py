@@ -19,26 +19,25 @@ from usage_assets.models.costs import ALLOCATIONS, COSTS, DailyCost
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import Model, money_seed
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
+from usage_assets.providers.anthropic.reports import ClaudeCode
 from usage_assets.providers.chatgpt.analytics import CodexUsage
-from usage_assets.providers.openai.costs import Costs
-from usage_assets.providers.openai.usage import (
-    UsageAudioSpeeches,
-    UsageAudioTranscriptions,
-    UsageCompletions,
-    UsageDecisions,
-    UsageEmbeddings,
-    UsageImages,
-    UsageModerations,
-    UsageWebSearchCalls,
-)
-from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import record
 from usage_assets.warehouse.slices import IN_SLICE, Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch, Query, Seed, Version
+
+
+def one_a_line(text: str) -> list[str]:
+    """The lines of a text, such as statements; one that is indented goes on with the line above."""
+    return re.sub(r"\n +", " ", cleandoc(text)).splitlines()
+
+
+def columns_in(text: str) -> dict[str, dict[str, str]]:
+    """Table -> columns and their values, from lines such as ``openai.costs amount_value=3``."""
+    return {table: dict(pair.split("=") for pair in pairs) for table, *pairs in map(str.split, one_a_line(text))}
+
 
 DAY = date(2026, 11, 1)
 MIDNIGHT = "2026-11-01T00:00:00Z"
@@ -47,57 +46,37 @@ DERIVED: Mapping[str, Model] = {derived.file: derived for derived in (*ENTITIES,
 EXAMPLES: Mapping[type, Any] = {str: "", int: 1, Decimal: Decimal(1), bool: False}
 """What a required column holds, by its type, where neither a test nor OTHERS says otherwise."""
 OTHERS: Mapping[str, Mapping[str, Any]] = {
-    Costs.table: {"amount_currency": "usd"},
-    **{row.table: {"input_tokens": 10, "output_tokens": 5} for row in (UsageCompletions, UsageDecisions)},
-    **{
-        row.table: {measure: 10}
-        for row, measure in (
-            (UsageEmbeddings, "input_tokens"),
-            (UsageModerations, "input_tokens"),
-            (UsageImages, "images"),
-            (UsageAudioSpeeches, "characters"),
-            (UsageAudioTranscriptions, "seconds"),
-            (UsageWebSearchCalls, "num_requests"),
-        )
-    },
-    UsageMessages.table: {
-        "output_tokens": 2,
-        "cache_read_input_tokens": 3,
-        "cache_creation_5m_input_tokens": 4,
-        "cache_creation_1h_input_tokens": 5,
-        "web_search_requests": 6,
-    },
-    "focus.charges": {"billing_currency": "USD"},
-    "litellm.user_activity": {"cut": "model", "model": "gpt-5", "spend": Decimal(1)},
-    "litellm.team_activity": {"team_id": "team-1", "spend": Decimal(0), "flat_cost": Decimal(1)},
+    **columns_in("""
+        openai.costs amount_currency=usd
+        openai.usage_completions input_tokens=10 output_tokens=5
+        openai.usage_decisions input_tokens=10 output_tokens=5
+        openai.usage_embeddings input_tokens=10
+        openai.usage_moderations input_tokens=10
+        openai.usage_images images=10
+        openai.usage_audio_speeches characters=10
+        openai.usage_audio_transcriptions seconds=10
+        openai.usage_web_search_calls num_requests=10
+        openai_legacy.billing_usage name=GPT-4 cost_cents=100
+        openai_legacy.usage list_name=data requests=1 context_tokens=10 generated_tokens=5
+        anthropic.usage_messages output_tokens=2 cache_read_input_tokens=3 cache_creation_5m_input_tokens=4
+            cache_creation_1h_input_tokens=5 web_search_requests=6
+        anthropic.cost_report amount_cents=100 currency=USD
+        anthropic.claude_code organization_id=org actor_type=user_actor actor_email=bob@example.com terminal_type=vscode
+            customer_type=api lines_added=2 lines_removed=3 commits=4 pull_requests=5 edit_tool_accepted=6
+            edit_tool_rejected=7 write_tool_accepted=8 write_tool_rejected=9 model_breakdown=[]
+            estimated_cost_usd_cents=0
+        chatgpt.codex_usage cut=user workspace_id=ws user_id=user-1
+        focus.charges billing_currency=USD
+        litellm.user_activity cut=model model=gpt-5 spend=1
+        litellm.team_activity team_id=team-1 spend=0 flat_cost=1
+        github_copilot.billing_usage product=Copilot unit_type=user-months unit=user-months
+        github_copilot.ai_credits unit_type=ai-credits unit=ai-credits
+        github_copilot.premium_requests unit_type=requests unit=requests
+        github_copilot.organization_1_day organization=acme
+        github_copilot.users_1_day organization=acme
+        cursor.usage_events charge=billed charged_cents=100
+    """),
     "openrouter.activity": {"byok_usage_inference": None},
-    "github_copilot.billing_usage": {"product": "Copilot", "unit_type": "user-months", "unit": "user-months"},
-    "github_copilot.ai_credits": {"unit_type": "ai-credits", "unit": "ai-credits"},
-    "github_copilot.organization_1_day": {"organization": "acme"},
-    "github_copilot.users_1_day": {"organization": "acme"},
-    "github_copilot.premium_requests": {"unit_type": "requests", "unit": "requests"},
-    "cursor.usage_events": {"charge": "billed", "charged_cents": Decimal(100)},
-    CostReport.table: {"amount_cents": Decimal(100), "currency": "USD"},
-    ClaudeCode.table: {
-        "organization_id": "org",
-        "actor_type": "user_actor",
-        "actor_email": "bob@example.com",
-        "terminal_type": "vscode",
-        "customer_type": "api",
-        "lines_added": 2,
-        "lines_removed": 3,
-        "commits": 4,
-        "pull_requests": 5,
-        "edit_tool_accepted": 6,
-        "edit_tool_rejected": 7,
-        "write_tool_accepted": 8,
-        "write_tool_rejected": 9,
-        "model_breakdown": "[]",
-        "estimated_cost_usd_cents": Decimal(0),
-    },
-    CodexUsage.table: {"cut": "user", "workspace_id": "ws", "user_id": "user-1"},
-    BillingUsage.table: {"name": "GPT-4", "cost_cents": Decimal(100)},
-    Usage.table: {"list_name": "data", "requests": 1, "context_tokens": 10, "generated_tokens": 5},
 }
 
 
@@ -123,12 +102,12 @@ def raw(row: type[Row], **values: Any) -> Row:
 
 
 def filled(row: type[Filled], **given: Any) -> Filled:
-    """A row of any table: nothing where it may have nothing. An amount may be a text or a number."""
+    """A row of any table: nothing where it may have nothing. An amount or a count may be a text."""
     for c in columns(row):
         if c.name not in given and c.name in required_of(row):
             given[c.name] = None if c.nullable else EXAMPLES[c.type]
-        elif c.type is Decimal and given.get(c.name) is not None:
-            given[c.name] = Decimal(given[c.name])
+        elif c.type in (Decimal, int) and given.get(c.name) is not None:
+            given[c.name] = c.type(given[c.name])
     return row(**given)
 
 
@@ -143,11 +122,6 @@ def required_of(row: type[TableRow]) -> Mapping[str, Any]:
 def provider_of(row: type[TableRow]) -> str:
     """The provider of a raw table or a lookup."""
     return row.table.partition(".")[0]
-
-
-def one_a_line(text: str) -> list[str]:
-    """The lines of a text, such as statements; one that is indented goes on with the line above."""
-    return re.sub(r"\n +", " ", cleandoc(text)).splitlines()
 
 
 def lines(text: str) -> list[tuple[str, ...]]:

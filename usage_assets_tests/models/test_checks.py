@@ -25,12 +25,11 @@ from usage_assets.models.entities import ENTITIES
 from usage_assets.models.model import SUMS, Model, sql_files
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport, UsageMessages
-from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.endpoint import Control
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
-from usage_assets.providers.openai_legacy.billing import BillingUsage, Usage
+from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.providers.records import as_json
 from usage_assets.warehouse.checks import check_failures, differences, missing_fields
 from usage_assets.warehouse.ledger import TEXT_CHARACTERS
@@ -43,6 +42,7 @@ from usage_assets_tests.models.days import (
     DAY,
     DERIVED,
     Days,
+    columns_in,
     days_from,
     lines,
     models,
@@ -50,6 +50,7 @@ from usage_assets_tests.models.days import (
     raw,
     raw_rows,
     raws,
+    values_of,
 )
 
 TOOLS = ("edit_tool", "write_tool", "multi_edit_tool", "notebook_edit_tool")
@@ -71,55 +72,49 @@ ENTERPRISE: dict[str, dict[str, Any]] = {
 }
 """Reports of Claude Enterprise that entities are computed from -> what they state besides their counters."""
 FULL: Mapping[str, Mapping[str, Any]] = {
-    Costs.table: {"amount_value": "2.5"},
-    UsageCompletions.table: {"model": "gpt-5"},
-    UsageMessages.table: {"model": "claude", "workspace_id": "wrk"},
-    CostReport.table: {"amount_cents": "123.78912"},
-    AnalyticsCost.table: {"amount_cents": "123.78912", "list_amount_cents": 200, "currency": "USD"},
+    **columns_in("""
+        openai.costs amount_value=2.5
+        openai.usage_completions model=gpt-5
+        openai_legacy.billing_usage cost_cents=123.78912
+        openai_legacy.usage model=gpt-4o
+        anthropic.usage_messages model=claude workspace_id=wrk
+        anthropic.cost_report amount_cents=123.78912
+        anthropic_analytics.cost amount_cents=123.78912 list_amount_cents=200 currency=USD
+        chatgpt.codex_usage credits=1 cost_usd=2 estimated_cost_usd=3 threads=4 turns=5 uncached_text_input_tokens=6
+            cached_text_input_tokens=7 text_output_tokens=8 text_total_tokens=21
+        focus.charges effective_cost=2 contracted_cost=3 list_cost=4
+    """),
     ClaudeCode.table: {"model_breakdown": models(("opus", "1.5"), ("haiku", "2"))},
-    CodexUsage.table: {
-        "credits": Decimal(1),
-        "cost_usd": Decimal(2),
-        "estimated_cost_usd": Decimal(3),
-        "threads": 4,
-        "turns": 5,
-        "uncached_text_input_tokens": 6,
-        "cached_text_input_tokens": 7,
-        "text_output_tokens": 8,
-        "text_total_tokens": 21,
-    },
-    BillingUsage.table: {"cost_cents": "123.78912"},
-    Usage.table: {"model": "gpt-4o"},
     **{
         row.table: {column.name: 3 for column in columns(row) if column.unit}
         for row in raw_rows(["cursor.daily_usage", "github_copilot.organization_1_day"])
     },
-    "focus.charges": {"effective_cost": 2, "contracted_cost": 3, "list_cost": 4},
     **{
         row.table: {column.name: n for n, column in enumerate(columns(row)) if column.unit} | stated
         for name, stated in ENTERPRISE.items()
         for row in raw_rows([f"anthropic_analytics.{name}"])
     },
 }
-TOKENS = {"model": "opus", "service_tier": "standard", "amount_cents": "123.78912"}
-SHARED: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {
+SHARED: Mapping[str, Mapping[str, str]] = {
     "anthropic_allocated_costs": {
-        CostReport.table: [{**TOKENS, "cost_type": "tokens", "token_type": "output_tokens"}],
-        UsageMessages.table: [
-            {"model": "opus", "service_tier": "standard", "api_key_id": key} for key in ("k1", "k2", "k3")
-        ],
+        CostReport.table: """
+            model  service_tier  amount_cents  cost_type  token_type
+            opus   standard      123.78912     tokens     output_tokens
+        """,
+        UsageMessages.table: """
+            model  service_tier  api_key_id
+            opus   standard      k1
+            opus   standard      k2
+            opus   standard      k3
+        """,
     },
     "openai_allocated_costs": {
-        Costs.table: [{"line_item": "gpt-5, input", "amount_value": "-2.5", "grouped_by": "line_item,project_id"}],
-        UsageCompletions.table: [
-            {"model": "gpt-5", "api_key_id": key, "input_tokens": n} for key, n in (("k1", 3), ("k2", 4))
-        ],
+        Costs.table: "line_item  amount_value  grouped_by\ngpt-5, input  -2.5  line_item,project_id",
+        UsageCompletions.table: "model  api_key_id  input_tokens\ngpt-5  k1  3\ngpt-5  k2  4",
     },
     "github_copilot_allocated_costs": {
-        "github_copilot.ai_credits": [{"net_amount": "2.5"}],
-        "github_copilot.users_1_day": [
-            {"user_login": login, "ai_credits_used": Decimal(n)} for login, n in (("alice", "3.5"), ("bob", "4"))
-        ],
+        "github_copilot.ai_credits": "net_amount\n2.5",
+        "github_copilot.users_1_day": "user_login  ai_credits_used\nalice  3.5\nbob  4",
     },
 }
 """A bill of each source that several API keys or people share in."""
@@ -154,9 +149,9 @@ def fetch(
     """Store a row of every source for each day: full, but for days on which nothing is stated."""
     stored = days_from(((last or first) - DAY).days + 1)[(first - DAY).days :]
     tables = derived.reads if DailyCost.table not in derived.reads else (Costs.table,)
-    sources = SHARED.get(derived.file) or {table: [FULL.get(table, {})] for table in tables}
-    for row in raw_rows(sources):
-        values = sources[row.table]
+    shared = SHARED.get(derived.file)
+    for row in raw_rows(shared or tables):
+        values = [*values_of(row, shared[row.table])] if shared else [FULL.get(row.table, {})]
         rows = [raw(row, usage_date=day, **({} if day in unstated else each)) for day in stored for each in values]
         days.fetched(row, *rows, first=first, last=last)
     if DailyCost.table in derived.reads:

@@ -1,6 +1,6 @@
 """Three moneys in one table: what each source gives, in which unit and currency, and what is never added to what."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -12,12 +12,11 @@ from usage_assets.core.days import DAY as ONE_DAY
 from usage_assets.core.schema import Row, columns
 from usage_assets.models.costs import COSTS, DailyCost
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
-from usage_assets.providers.anthropic_analytics.reports import AnalyticsCost
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, Days, days_from, models, paid, raw, raw_rows
+from usage_assets_tests.models.days import DAY, Days, days_from, lines, models, paid, raw, raw_rows
 
 FILES = [cost.file for cost in COSTS]
 SOURCE = {cost.file: row for cost in COSTS for row in raw_rows(cost.reads)}
@@ -30,32 +29,36 @@ EMPTY, PERIOD = DAY, days_from(22)[1:]
 """A day without rows, and days with amounts of their own: twenty days cost what one does."""
 
 
+AMOUNTS = {
+    table: named
+    for table, *named in lines("""
+        openai.costs                      quantity_unit  amount_value
+        openai_legacy.billing_usage       name           cost_cents
+        anthropic.cost_report             description    amount_cents
+        anthropic_analytics.cost          model          amount_cents
+        anthropic.claude_code             terminal_type  model_breakdown
+        chatgpt.codex_usage               user_id        credits
+        focus.charges                     sku_id         billed_cost
+        github_copilot.ai_credits         model          net_amount
+        github_copilot.premium_requests   model          net_amount
+        github_copilot.billing_usage      sku            net_amount
+        litellm.user_activity             model          spend
+        litellm.team_activity             team_id        flat_cost
+        openrouter.activity               model          usage
+        cursor.usage_events               model          charged_cents
+    """)
+}
+"""Table -> what tells its rows apart here, and what they cost; if not a name of the grain, and what is billed."""
+
+
 def with_amounts(row: type[Row], amounts: Sequence[Decimal], **at: Any) -> list[Row]:
-    """Rows of a report that cost so much."""
-    build: Mapping[str, Callable[[int, Decimal], dict[str, Any]]] = {
-        Costs.table: lambda n, amount: {"project_id": f"p{n % 2}", "quantity_unit": str(n), "amount_value": amount},
-        CostReport.table: lambda n, amount: {"description": f"d{n}", "amount_cents": amount},
-        AnalyticsCost.table: lambda n, amount: {"model": f"model {n}", "amount_cents": amount},
-        ClaudeCode.table: lambda n, amount: {
-            "terminal_type": str(n),
-            "model_breakdown": models(("opus", f"{amount:f}")),
-        },
-        CodexUsage.table: lambda n, amount: {"user_id": f"u{n}", "credits": amount},
-        "focus.charges": lambda n, amount: {"sku_id": f"sku {n}", "billed_cost": amount},
-        "github_copilot.ai_credits": lambda n, amount: {"model": f"model {n}", "net_amount": amount},
-        "github_copilot.premium_requests": lambda n, amount: {"model": f"model {n}", "net_amount": amount},
-        "litellm.user_activity": lambda n, amount: {"cut": "model", "model": f"model {n}", "spend": amount},
-        "litellm.team_activity": lambda n, amount: {"team_id": f"team {n}", "flat_cost": amount},
-        "github_copilot.billing_usage": lambda n, amount: {"sku": f"seat {n}", "net_amount": amount},
-        "cursor.usage_events": lambda n, amount: {"model": f"model {n}", "charged_cents": amount},
-    }
-    name = next(column.name for column in columns(row) if column.name in row.grain and column.type is str)
-    cost = next((column.name for column in columns(row) if column.kind == "billed"), "")
-    stated = [
-        build[row.table](n, amount) if row.table in build else {name: f"line {n}", cost: amount}
-        for n, amount in enumerate(amounts)
-    ]
-    return [raw(row, **each, **at) for each in stated]
+    """Rows of a report that cost so much. Some of OpenAI's are of one project."""
+    of_grain = next(column.name for column in columns(row) if column.name in row.grain and column.type is str)
+    billed = next((column.name for column in columns(row) if column.kind == "billed"), "")
+    name, cost = AMOUNTS.get(row.table, (of_grain, billed))
+    costs = [models(("opus", f"{each:f}")) for each in amounts] if row is ClaudeCode else amounts
+    of_projects = [{"project_id": f"p{n % 2}"} if row is Costs else {} for n in range(len(amounts))]
+    return [raw(row, **{name: f"n{n}", cost: each}, **of_projects[n], **at) for n, each in enumerate(costs)]
 
 
 def test_every_source_says_whose_cost_it_is_to_the_last_of_24_places(days: Days, subtests: pytest.Subtests) -> None:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import time_machine
@@ -12,11 +11,9 @@ from pypdf import PdfReader
 
 from usage_assets.build import build_definitions
 from usage_assets.config.settings import SettingsError
-from usage_assets.core.schema import Row, TableRow
+from usage_assets.core.schema import Row
 from usage_assets.models.same_use import refuse_same_use
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.anthropic.lookups import Organization
-from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.lookups import Projects
 from usage_assets.warehouse.migrate import create_or_alter
@@ -24,7 +21,7 @@ from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.tables import Table
 from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, Sandbox, last_days
-from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.days import Days, cases, raw
 from usage_assets_tests.models.stated import listed
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.terminal import Said, Terminal, examined
@@ -61,21 +58,21 @@ WS = 'workspace_id = "ws-1"'
 
 SAME = {
     "the same key": (entry("a"), entry("b")),
-    "all of it and a project": (entry("a"), entry("b", 'project = "proj_1"')),
-    "all of it and a part": (entry("a"), entry("b", 'filters = { project_ids = ["p1"] }')),
-    "a part of both": (
-        entry("a", 'filters = { project_ids = ["p1", "p2"] }'),
-        entry("b", 'filters = { project_ids = ["p2", "p3"] }'),
-    ),
-    "costs are not narrowed down by models": (
-        entry("a", 'filters = { models = ["m1"] }'),
-        entry("b", 'filters = { models = ["m2"] }'),
-    ),
     "Anthropic is not told of an organization": (
         entry("a", 'organization = "one"', provider="anthropic"),
         entry("b", 'organization = "two"', provider="anthropic"),
     ),
     "one workspace": (entry("a", WS, provider="chatgpt"), entry("b", WS, provider="chatgpt", key="another")),
+    **{
+        case: (entry("a", *of_a), entry("b", of_b))
+        for case, *of_a, of_b in cases("""
+            all of it and a project -> project = "proj_1"
+            all of it and a part -> filters = { project_ids = ["p1"] }
+            a part of both
+                -> filters = { project_ids = ["p1", "p2"] } -> filters = { project_ids = ["p2", "p3"] }
+            costs are not narrowed down by models -> filters = { models = ["m1"] } -> filters = { models = ["m2"] }
+        """)
+    },
 }
 """What two connections have in common -> their entries."""
 
@@ -105,17 +102,18 @@ COSTS_ONLY = ", ".join(
 
 APART = {
     "two keys": (entry("a"), entry("b", key="another")),
-    "two projects": (entry("a", 'project = "p1"'), entry("b", 'project = "p2"')),
-    "two parts": (entry("a", 'filters = { project_ids = ["p1"] }'), entry("b", 'filters = { project_ids = ["p2"] }')),
-    "two parts of which nobody can tell": (
-        entry("a", 'filters = { project_ids = ["p1"] }'),
-        entry("b", 'filters = { api_key_ids = ["k2"] }'),
-    ),
-    "two keys of which some reports cannot be asked": (
-        entry("a", 'filters = { api_key_ids = ["k1"] }'),
-        entry("b", 'filters = { api_key_ids = ["k2"] }'),
-    ),
     "workspaces": (entry("a", WS, provider="chatgpt"), entry("b", WS.replace("1", "2"), provider="chatgpt")),
+    **{
+        case: (entry("a", of_a), entry("b", of_b))
+        for case, of_a, of_b in cases("""
+            two projects -> project = "p1" -> project = "p2"
+            two parts -> filters = { project_ids = ["p1"] } -> filters = { project_ids = ["p2"] }
+            two parts of which nobody can tell
+                -> filters = { project_ids = ["p1"] } -> filters = { api_key_ids = ["k2"] }
+            two keys of which some reports cannot be asked
+                -> filters = { api_key_ids = ["k1"] } -> filters = { api_key_ids = ["k2"] }
+        """)
+    },
 }
 """What is different, or may be -> the entries of two connections."""
 
@@ -164,7 +162,7 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
     budget = '[[budget]]\nname = "all"\namount = 1000\n'
     Path("connections.toml").write_text(by_two_keys + organization + enterprise + budget)
     with warehouse_with_views(terminal.folder).get_connection():
-        stored_of(terminal, {Projects: ("a", "b"), BillingUsage: ("enterprise", "organization")})
+        stored_of(terminal, {Costs: ("a", "b"), BillingUsage: ("enterprise", "organization")})
         for name in ("a", "b"):
             Days(terminal.warehouse).derive("openai_allocated_costs", name, DAY)
         publish(terminal.warehouse)
@@ -207,20 +205,17 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
         assert f"Issued although it was known and accepted: same_usage: {pair} store the same usage" in said_in_it
 
 
-REPORTS: Mapping[type[TableRow], type[Row]] = {Projects: Costs, Organization: CostReport}
-"""Where an id is that is not in the report of whoever has it."""
 DAY = last_days(1)[0]
 
 
-def stored_of(terminal: Terminal, names: Mapping[type[TableRow], Sequence[str]]) -> None:
-    """Store a day of connections that have the same id."""
+def stored_of(terminal: Terminal, names: Mapping[type[Row], Sequence[str]]) -> None:
+    """Store a day of reports of connections that have the same id: the bill states it, a project is listed."""
     days = Days(terminal.warehouse)
-    for table, connections in names.items():
-        report: Any = REPORTS.get(table, table)
+    for report, connections in names.items():
         of = {"organization": "of both"} if report is BillingUsage else {}
         for name in connections:
             days.spent(report, raw(report, connection=name, usage_date=DAY, **of), connection=name, first=DAY)
-            if table is not report:
+            if report is Costs:
                 with days.warehouse.transaction() as database:
-                    create_or_alter(database, Table(table))
-                listed(days, table.table, connection=name, id="of both")
+                    create_or_alter(database, Table(Projects))
+                listed(days, Projects.table, connection=name, id="of both")
