@@ -15,9 +15,9 @@ import pytest
 from usage_assets.core.people import People
 from usage_assets.fetching.transport import PermanentError
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
+from usage_assets_tests.models.days import lines
 
 ABSENT = object()
-AMOUNT = "results[0].amount.value"
 BESIDE_MONEY = (
     ("openai/costs", "results[0].quantity", "quantity", "quantity"),
     ("anthropic/claude_code", "core_metrics.lines_of_code.added", "lines_added", "core_metrics.lines_of_code.added"),
@@ -46,32 +46,33 @@ def fetch_spoilt(answers: Answers, name: str, path: str, value: object) -> Any:
     return answers.new_client(provider, concurrency=1).fetch(endpoint, [DAY])
 
 
-REFUSED: Sequence[tuple[str, str, object]] = (
-    ("openai/costs", AMOUNT, "-Infinity"),
-    ("openai/costs", AMOUNT, Decimal("100000000000000.5")),
-    ("openai/costs", "results", ABSENT),
-    ("openai/costs", "results[0]", "text"),
-    ("openai/costs", "start_time", None),
-    ("openai/usage_completions", "start_time", "yesterday"),
-    ("openai/usage_completions", "results[0].input_tokens", "7"),
-    ("openai/usage_completions", "results[0].input_tokens", Decimal("7.5")),
-    ("anthropic/usage_messages", "starting_at", "2026-11-12T00:00:00"),
-    ("anthropic/usage_messages", "results[0].cache_creation", []),
-    ("anthropic/claude_code", "date", ABSENT),
-    ("anthropic/claude_code", "actor", None),
-    ("anthropic/claude_code", "model_breakdown", None),
-    ("anthropic_analytics/usage", "usage.server_tool_use.web_search_requests", Decimal("7.5")),
-    ("chatgpt/codex_usage", "totals", ABSENT),
-    ("chatgpt/codex_usage", "clients[0]", "CODEX_CLI"),
-    ("chatgpt/codex_usage", "models", {}),
-    ("chatgpt/codex_usage", "user_id", 7),
-)
-"""Endpoint, place in an item, and what it cannot be."""
+REFUSED = lines("""
+    openai/costs               results[0].amount.value                    "-Infinity"
+    openai/costs               results[0].amount.value                    100000000000000.5
+    openai/costs               results                                    absent
+    openai/costs               results[0]                                 "text"
+    openai/costs               start_time                                 null
+    openai/usage_completions   start_time                                 "yesterday"
+    openai/usage_completions   results[0].input_tokens                    "7"
+    openai/usage_completions   results[0].input_tokens                    7.5
+    anthropic/usage_messages   starting_at                                "2026-11-12T00:00:00"
+    anthropic/usage_messages   results[0].cache_creation                  []
+    anthropic/claude_code      date                                       absent
+    anthropic/claude_code      actor                                      null
+    anthropic/claude_code      model_breakdown                            null
+    anthropic_analytics/usage  usage.server_tool_use.web_search_requests  7.5
+    chatgpt/codex_usage        totals                                     absent
+    chatgpt/codex_usage        clients[0]                                 "CODEX_CLI"
+    chatgpt/codex_usage        models                                     {}
+    chatgpt/codex_usage        user_id                                    7
+""")
+"""Endpoint, place in an item, and what it cannot be, in JSON."""
 
 
 def test_what_is_not_as_declared_is_refused_with_its_place_and_day(answers: Answers, subtests: pytest.Subtests) -> None:
-    for name, path, value in REFUSED:
-        with subtests.test(f"{name} {path}: {value}"):
+    for name, path, text in REFUSED:
+        with subtests.test(f"{name} {path}: {text}"):
+            value = ABSENT if text == "absent" else json.loads(text, parse_float=Decimal)
             with pytest.raises(PermanentError, match="does not know an answer of this shape") as raised:
                 fetch_spoilt(answers, name, path, value)
             assert "$.data[0]" in raised.value.message

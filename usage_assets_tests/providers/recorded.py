@@ -36,7 +36,7 @@ from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Batch
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, KEYS, client_of
-from usage_assets_tests.models.days import Days
+from usage_assets_tests.models.days import Days, cases, lines
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "recorded"
 EVERY_LOOKUP: Mapping[str, tuple[Provider, Lookup]] = {
@@ -162,15 +162,12 @@ def _of_proxy(body: Json, day: date) -> Json:
     """The results of a day, with what stands around them in newer releases of LiteLLM. No number is added: a day
     without entities is in the one that stands for none."""
     results = [
-        {"metrics": {}} | result | {"breakdown": _breakdown({"entities": _unassigned(result)} | result["breakdown"])}
+        {"metrics": {}} | result | {"breakdown": _breakdown({"entities": unassigned} | result["breakdown"])}
         for result in body["results"]
+        for unassigned in [{"Unassigned": {"metrics": result["metrics"]}} if "metrics" in result else {}]
     ]
     frame = {"page": 1, "total_pages": 1, "has_more": False} | body.get("metadata", {})
     return {"results": [result for result in results if result["date"] == str(day)], "metadata": frame}
-
-
-def _unassigned(result: Json) -> Json:
-    return {"Unassigned": {"metrics": result["metrics"]}} if "metrics" in result else {}
 
 
 def _breakdown(cuts: Json) -> Json:
@@ -333,26 +330,20 @@ def amounts_of(table: str, basis: str, unit: str, amount: str, only: str = "true
 
 CENTS = "amount_cents::decimal(34, 22) * 0.01::decimal(2, 2)"
 COVERED = "gross_amount - net_amount"
+IN_NO_COST = lines(f"""
+    litellm.team_activity                  litellm.team_activity        estimated  'USD'            spend
+    litellm.tag_activity                   litellm.tag_activity         estimated  'USD'            spend
+    litellm.customer_activity              litellm.customer_activity    estimated  'USD'            spend
+    anthropic_analytics.cost_report        anthropic_analytics.cost_report       billed  upper(currency)  {CENTS}
+    anthropic_analytics.user_cost_report   anthropic_analytics.user_cost_report  billed  upper(currency)  {CENTS}
+    github_copilot.users_1_day   github_copilot.users_1_day  credits  'credits'  ai_credits_used  ai_credits_used > 0
+    github_copilot.ai_credits        github_copilot.ai_credits        notional  'USD'  {COVERED}
+    github_copilot.premium_requests  github_copilot.premium_requests  notional  'USD'  {COVERED}
+    github_copilot.billing_usage     github_copilot.bill  billed    'USD'  net_amount  charge = 'metered'
+    github_copilot.billing_usage     github_copilot.bill  notional  'USD'  {COVERED}  charge = 'metered'
+""")
 AMOUNTS: Mapping[str, Sequence[str]] = {
-    **{
-        f"litellm.{name}_activity": [amounts_of(f"litellm.{name}_activity", "estimated", "'USD'", "spend")]
-        for name in ("team", "tag", "customer")
-    },
-    **{
-        f"anthropic_analytics.{name}": [amounts_of(f"anthropic_analytics.{name}", "billed", "upper(currency)", CENTS)]
-        for name in ("cost_report", "user_cost_report")
-    },
-    "github_copilot.users_1_day": [
-        amounts_of("github_copilot.users_1_day", "credits", "'credits'", "ai_credits_used", "ai_credits_used > 0")
-    ],
-    **{
-        f"github_copilot.{name}": [amounts_of(f"github_copilot.{name}", "notional", "'USD'", COVERED)]
-        for name in ("ai_credits", "premium_requests")
-    },
-    "github_copilot.billing_usage": [
-        amounts_of("github_copilot.bill", "billed", "'USD'", "net_amount", "charge = 'metered'"),
-        amounts_of("github_copilot.bill", "notional", "'USD'", COVERED, "charge = 'metered'"),
-    ],
+    table: [amounts_of(*given) for of, *given in IN_NO_COST if of == table] for table, *_ in IN_NO_COST
 }
 """Raw table -> money in its rows that is in no cost: it is in those of another table, or a plan covers it. GitHub's
 metered use is a cost of the reports by model, and is in the report of all products once more."""
@@ -494,31 +485,22 @@ def counted(rows: Sequence[Mapping[str, Any]]) -> Counters:
 
 
 PEOPLE: Mapping[str, str] = {
-    **{
-        f"openai.usage_{name}": "count(distinct user_id)"
-        for name in (
-            "completions",
-            "embeddings",
-            "moderations",
-            "images",
-            "audio_speeches",
-            "audio_transcriptions",
-            "web_search_calls",
-            "file_search_calls",
-        )
-    },
-    "anthropic.claude_code": "count(distinct actor_email)",
-    "anthropic_analytics.user_usage_report": "count(distinct actor_user_id)",
-    "anthropic_analytics.user_cost_report": "count(distinct actor_user_id)",
-    "anthropic_analytics.users": "count(distinct user_id)",
-    "anthropic_analytics.summaries": "sum(daily_active_user_count)",
-    "chatgpt.codex_usage": "count(distinct coalesce(user_id, actor_user_id))",
-    "cursor.usage_events": "count(distinct user_id)",
-    "cursor.daily_usage": "count(distinct user_id) filter (where is_active)",
-    "github_copilot.users_1_day": "count(distinct user_login)",
-    "github_copilot.organization_1_day": "sum(daily_active_users)",
-    "litellm.user_activity": "count(distinct user_id)",
-    "litellm.customer_activity": "count(distinct end_user_id)",
+    table: counted
+    for tables, counted in cases("""
+        openai.usage_completions openai.usage_embeddings openai.usage_moderations openai.usage_images
+            openai.usage_audio_speeches openai.usage_audio_transcriptions openai.usage_web_search_calls
+            openai.usage_file_search_calls anthropic_analytics.users cursor.usage_events litellm.user_activity
+            -> count(distinct user_id)
+        anthropic.claude_code -> count(distinct actor_email)
+        anthropic_analytics.user_usage_report anthropic_analytics.user_cost_report -> count(distinct actor_user_id)
+        anthropic_analytics.summaries -> sum(daily_active_user_count)
+        chatgpt.codex_usage -> count(distinct coalesce(user_id, actor_user_id))
+        cursor.daily_usage -> count(distinct user_id) filter (where is_active)
+        github_copilot.users_1_day -> count(distinct user_login)
+        github_copilot.organization_1_day -> sum(daily_active_users)
+        litellm.customer_activity -> count(distinct end_user_id)
+    """)
+    for table in tables.split()
 }
 """Raw table -> how many people its rows name, or count."""
 SERVICE_ACCOUNTS: Mapping[str, str] = {"cursor.usage_events": "count(distinct service_account_id)"}

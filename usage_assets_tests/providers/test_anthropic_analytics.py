@@ -15,6 +15,7 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import ANTHROPIC_PARENT_KEY
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 from usage_assets_tests.fixtures import last_days
+from usage_assets_tests.models.days import one_a_line
 from usage_assets_tests.providers.bodies import read
 
 ANN = {"type": "user_actor", "user_id": "user_1", "email_address": "ann@corp.example", "name": "Ann", "deleted": False}
@@ -40,38 +41,19 @@ def of(name: str, actor: dict[str, Any]) -> dict[str, Any]:
 
 def test_each_kind_of_identity_has_its_columns() -> None:
     rows = read("anthropic_analytics/usage/composed_actors.json")
-    assert [{name: row[name] for name in ACTOR if row[name] is not None} for row in rows] == [
-        {
-            "actor_type": "user_actor",
-            "actor_user_id": "user_01WCz1FkmYMm4gnmykNKUu3Q",
-            "actor_email": "ann@corp.example",
-            "actor_name": "Ann Example",
-        },
-        {"actor_type": "user_actor", "actor_user_id": "user_01Gone", "actor_name": "Deleted User"},
-        {"actor_type": "service_account_actor", "actor_service_account_id": "svac_01Hk3R9TWxq7CfQak00OiVw4"},
-        {"actor_type": "api_actor", "actor_api_key_id": "apikey_01Rj2N8SVvo6BePZj99NhmiT"},
-        {
-            "actor_type": "federated_actor",
-            "actor_subject": "arn:aws:iam::123456789012:role/build",
-            "actor_provider": "aws",
-            "actor_account_id": "123456789012",
-            "actor_signed_principal": "arn:aws:sts::123456789012:assumed-role/build/bo@corp.example",
-        },
-        {
-            "actor_type": "federated_actor",
-            "actor_provider": "azure",
-            "actor_subscription_id": "00000000-1111-2222-3333-444444444444",
-        },
-        {
-            "actor_type": "federated_actor",
-            "actor_subject": "user:cy@corp.example",
-            "actor_provider": "gcp",
-            "actor_project_number": "123456789012",
-        },
-        {"actor_type": "federated_actor", "actor_provider": "oidc", "actor_issuer": "https://id.corp.example"},
-        {},
-        {},
-    ]
+    identities = one_a_line("""
+        type=user_actor; user_id=user_01WCz1FkmYMm4gnmykNKUu3Q; email=ann@corp.example; name=Ann Example
+        type=user_actor; user_id=user_01Gone; name=Deleted User
+        type=service_account_actor; service_account_id=svac_01Hk3R9TWxq7CfQak00OiVw4
+        type=api_actor; api_key_id=apikey_01Rj2N8SVvo6BePZj99NhmiT
+        type=federated_actor; subject=arn:aws:iam::123456789012:role/build; provider=aws; account_id=123456789012;
+            signed_principal=arn:aws:sts::123456789012:assumed-role/build/bo@corp.example
+        type=federated_actor; provider=azure; subscription_id=00000000-1111-2222-3333-444444444444
+        type=federated_actor; subject=user:cy@corp.example; provider=gcp; project_number=123456789012
+        type=federated_actor; provider=oidc; issuer=https://id.corp.example
+    """)
+    stated = [dict(f"actor_{pair}".split("=") for pair in each.split("; ")) for each in identities]
+    assert [{name: row[name] for name in ACTOR if row[name] is not None} for row in rows] == [*stated, {}, {}]
     assert {row["grouped_by"] for row in rows} == {"actor,api_key_id,model,service_tier,workspace_id"}
 
 

@@ -20,7 +20,7 @@ from usage_assets.fetching.transport import ProviderError
 from usage_assets.providers.records import Json, ShapeError
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
-from usage_assets_tests.models.days import Days
+from usage_assets_tests.models.days import Days, cases
 from usage_assets_tests.providers import recorded, recorded_in_port
 from usage_assets_tests.providers.recorded import EVERY_LOOKUP, RECORDED, Body, Money
 from usage_assets_vendors.cursor.lookups import Spend
@@ -29,59 +29,51 @@ from usage_assets_vendors.github_copilot.lookups import Budgets
 BODIES = {body.name: body for body in recorded.every_body()}
 
 NOT_PLAYED: Mapping[str, str] = {
-    "cursor.pooled_usage": "the pool of a contract is asked for with the key of an organization, and ours is a team's",
-    "cursor.billing_groups": "groups repeat the spend of their members: the product has no table for them",
-    "github_copilot.billing_usage_summary": "the summary repeats billing_usage: the product has no table for it",
-    "openai/costs_dashboard_export_2025_10.tsv": "a file of the dashboard: the product asks the API",
-    "openai/costs_dashboard_export_30_decimals.csv": "a file of the dashboard: the product asks the API",
-    "openai/costs_dashboard_export_short_row.csv": "a file of the dashboard: the product asks the API",
-    "openai/usage_completions_dashboard_export_two_rows.tsv": "a file of the dashboard: the product asks the API",
-    "focus/charges_vercel_error_404_no_costs.json": "an answer of an API: the product reads files of FOCUS",
-    "github_copilot/organization_1_day_download_links.json": "links to a report: see test_links_lead_to_every_file",
-    "github_copilot/users_1_day_download_links_two_parts.json": "links to a report: see test_links_lead_to_every_file",
+    what: why
+    for several, why in cases("""
+        cursor.pooled_usage -> the pool of a contract is asked for with the key of an organization, and ours is a team's
+        cursor.billing_groups -> groups repeat the spend of their members: the product has no table for them
+        github_copilot.billing_usage_summary -> the summary repeats billing_usage: the product has no table for it
+        openai/costs_dashboard_export_2025_10.tsv openai/costs_dashboard_export_30_decimals.csv
+            openai/costs_dashboard_export_short_row.csv openai/usage_completions_dashboard_export_two_rows.tsv
+            -> a file of the dashboard: the product asks the API
+        focus/charges_vercel_error_404_no_costs.json -> an answer of an API: the product reads files of FOCUS
+        github_copilot/organization_1_day_download_links.json
+            github_copilot/users_1_day_download_links_two_parts.json
+            -> links to a report: see test_links_lead_to_every_file
+    """)
+    for what in several.split()
 }
 """Table or body -> why it is not put through the parser."""
 
 REFUSED_AS_WELL: Mapping[str, str] = {
-    **{
-        f"cursor/daily_usage_official_{name}.json": (
-            "an answer to a request without a page, which lists active people only. Ours names a page, and an answer "
-            "that counts none does not say that it is whole: people on other pages would be lost in silence"
-        )
-        for name in ("active_only", "2025_date_only")
-    },
-    **{
-        f"cursor/spend_{name}.json": "an answer that does not say how many pages there are: the dashboard sends one"
-        for name in ("included_above_on_demand", "plan_percentages")
-    },
-    "cursor/usage_events_custom_subscription_free.json": (
-        "nothing in the event says whether its kind is billed: a person has to decide"
-    ),
-    "cursor/usage_events_2025_free_model_without_cents.json": (
-        "a billed event without a price, also without that of the model: 0 dollars is what the dashboard shows beside "
-        "it, not what the event says"
-    ),
-    "cursor/usage_events_timestamp_iso.json": (
-        "the reference of the Admin API has milliseconds alone, and so has every recorded event"
-    ),
+    f"{body}.json": why
+    for several, why in cases("""
+        cursor/daily_usage_official_active_only cursor/daily_usage_official_2025_date_only
+            -> an answer to a request without a page, which lists active people only. Ours names a page, and an answer
+            that counts none does not say that it is whole: people on other pages would be lost in silence
+        cursor/spend_included_above_on_demand cursor/spend_plan_percentages
+            -> an answer that does not say how many pages there are: the dashboard sends one
+        cursor/usage_events_custom_subscription_free
+            -> nothing in the event says whether its kind is billed: a person has to decide
+        cursor/usage_events_2025_free_model_without_cents
+            -> a billed event without a price, also without that of the model: 0 dollars is what the dashboard shows
+            beside it, not what the event says
+        cursor/usage_events_timestamp_iso
+            -> the reference of the Admin API has milliseconds alone, and so has every recorded event
+        github_copilot/budgets_official_one_scalar_sku -> the answer to a request for one budget, which is no list
+        litellm/user_activity_official_flat_metrics litellm/user_activity_first_release_long_float
+            -> release 1.65 has the metrics of a model without the object around them; later ones have it
+        openai/usage_completions_batch_row_missing_counters
+            -> a bucket without its end, which the reference requires: nothing says that it is a day
+        openai/costs_number_and_string_amounts openai/usage_completions_rows_without_cached_counter
+            -> buckets from 22:13:20 to 22:13:20, which are no UTC days; fixtures/openai has amounts as text on whole
+            days
+    """)
+    for body in several.split()
+} | {
     "focus/charges_two_currencies.csv": (
         "one bill of one account and month in two currencies: FOCUS gives an invoice one currency"
-    ),
-    "github_copilot/budgets_official_one_scalar_sku.json": "the answer to a request for one budget, which is no list",
-    "litellm/user_activity_official_flat_metrics.json": (
-        "release 1.65 has the metrics of a model without the object around them; later ones have it"
-    ),
-    "litellm/user_activity_first_release_long_float.json": (
-        "release 1.65 has the metrics of a model without the object around them; later ones have it"
-    ),
-    "openai/usage_completions_batch_row_missing_counters.json": (
-        "a bucket without its end, which the reference requires: nothing says that it is a day"
-    ),
-    "openai/costs_number_and_string_amounts.json": (
-        "buckets from 22:13:20 to 22:13:20, which are no UTC days; fixtures/openai has amounts as text on whole days"
-    ),
-    "openai/usage_completions_rows_without_cached_counter.json": (
-        "buckets from 22:13:20 to 22:13:20, which are no UTC days"
     ),
 }
 """Body that its source understands -> why the product may refuse it. Nothing of it is stored."""
@@ -100,69 +92,48 @@ WRONG_TODAY: Mapping[str, str] = {}
 """Body -> what the product makes of it that it does not mean. Who mends it removes the line."""
 
 NOT_COMPARED: Mapping[tuple[str, str], str] = {
-    **{
-        (
-            f"cursor/usage_events_{name}.json",
-            "people",
-        ): "the dashboard names people by a number, the Admin API by address"
-        for name in (
-            "included_but_chargeable",
-            "usage_based_with_fee",
-            "included_nothing_charged",
-            "team_usage_based",
-            "pro_plus_chargeable",
-            "ultra_chargeable",
-            "free_credit",
-        )
-    },
-    ("focus/charges_azure_openai_batch_in_thousands.csv", "tokens"): (
-        "the unit of the quantities is Units: that these are tokens is unknown, and not 0"
-    ),
-    ("github_copilot.users_1_day", "tokens"): "tokens of the command line are stored as they are sent, in breakdown",
-    ("github_copilot.organization_1_day", "tokens"): "tokens of the command line are stored as they are sent",
-    ("litellm/user_activity_aggregated_other_provider_total.json", "people"): "the aggregated route names no users",
+    (what, part): why
+    for part, several, why in cases("""
+        people -> cursor/usage_events_included_but_chargeable.json cursor/usage_events_usage_based_with_fee.json
+            cursor/usage_events_included_nothing_charged.json cursor/usage_events_team_usage_based.json
+            cursor/usage_events_pro_plus_chargeable.json cursor/usage_events_ultra_chargeable.json
+            cursor/usage_events_free_credit.json
+            -> the dashboard names people by a number, the Admin API by address
+        people -> litellm/user_activity_aggregated_other_provider_total.json -> the aggregated route names no users
+        tokens -> focus/charges_azure_openai_batch_in_thousands.csv
+            -> the unit of the quantities is Units: that these are tokens is unknown, and not 0
+        tokens -> github_copilot.users_1_day
+            -> tokens of the command line are stored as they are sent, in breakdown
+        tokens -> github_copilot.organization_1_day -> tokens of the command line are stored as they are sent
+    """)
+    for what in several.split()
 }
 """Body or table, and part of the meaning -> why the product has nothing to compare it with."""
 
 OWN_COUNTERS: Mapping[str, str] = {
-    "anthropic.claude_code": "the use of anthropic.usage_messages once more",
-    "anthropic_analytics.usage_report": "the use of anthropic.usage_messages once more",
-    "anthropic_analytics.user_usage_report": "the use of anthropic.usage_messages once more",
-    **{
-        f"litellm.{name}_activity": "the use of other providers once more"
-        for name in ("user", "team", "tag", "customer")
-    },
-    "openai.usage_web_search_calls": "the requests of completions once more",
-    "openai.usage_file_search_calls": "searches, which are no requests to a model",
-    **{
-        f"anthropic/usage_messages_{name}.json": "a row lacks counters of its cache, so its whole input is unknown"
-        for name in ("row_without_cache_counters", "empty_cache_creation")
-    },
-    "openrouter/activity_one_model_two_endpoints.json": (
-        "a row has requests on credits and with an own key, and nobody knows how many of which"
-    ),
-    **{
-        f"cursor/usage_events_{name}.json": "an event lacks cacheWriteTokens, so its whole input is unknown"
-        for name in (
-            "included_but_chargeable",
-            "included_nothing_charged",
-            "team_usage_based",
-            "ultra_chargeable",
-            "timestamp_number_and_text",
-        )
-    },
-    **{
-        f"openrouter/activity_{name}.json": "a row has use with an own key, and nobody knows how much of it"
-        for name in (
-            "official_first_reference",
-            "official_cached_tokens",
-            "own_key_beside_credits",
-            "twelve_decimals_and_large_own_key",
-            "split_by_workspace",
-            "date_as_iso_instant",
-            "two_times_of_one_day",
-        )
-    },
+    what: why
+    for several, why in cases("""
+        anthropic.claude_code anthropic_analytics.usage_report anthropic_analytics.user_usage_report
+            -> the use of anthropic.usage_messages once more
+        litellm.user_activity litellm.team_activity litellm.tag_activity litellm.customer_activity
+            -> the use of other providers once more
+        openai.usage_web_search_calls -> the requests of completions once more
+        openai.usage_file_search_calls -> searches, which are no requests to a model
+        anthropic/usage_messages_row_without_cache_counters.json anthropic/usage_messages_empty_cache_creation.json
+            -> a row lacks counters of its cache, so its whole input is unknown
+        openrouter/activity_one_model_two_endpoints.json
+            -> a row has requests on credits and with an own key, and nobody knows how many of which
+        cursor/usage_events_included_but_chargeable.json cursor/usage_events_included_nothing_charged.json
+            cursor/usage_events_team_usage_based.json cursor/usage_events_ultra_chargeable.json
+            cursor/usage_events_timestamp_number_and_text.json
+            -> an event lacks cacheWriteTokens, so its whole input is unknown
+        openrouter/activity_official_first_reference.json openrouter/activity_official_cached_tokens.json
+            openrouter/activity_own_key_beside_credits.json
+            openrouter/activity_twelve_decimals_and_large_own_key.json openrouter/activity_split_by_workspace.json
+            openrouter/activity_date_as_iso_instant.json openrouter/activity_two_times_of_one_day.json
+            -> a row has use with an own key, and nobody knows how much of it
+    """)
+    for what in several.split()
 }
 """Table or body -> why costs.usage has other counters, or none. Those of the raw rows are compared instead."""
 
@@ -170,29 +141,24 @@ VALUED = frozenset(("effective", "list", "contracted"))
 """What a FOCUS file states of a charge besides what is billed, in the same currency."""
 REFUSALS = (ShapeError, msgspec.DecodeError, ProviderError, WarehouseError)
 STILL_REFUSED: Mapping[str, str] = {
-    "anthropic_analytics/cost_report_official_placeholder.json": r"amount .*: Invalid decimal string",
-    "cursor/usage_events_without_kind.json": r"\.kind .*: the field is missing",
-    "cursor/usage_events_unknown_kind.json": "nothing says whether the kind 'Grok Bot' is billed",
-    "cursor/usage_events_same_millisecond.json": "Expected milliseconds since 1970",
-    "github_copilot/premium_requests_answering_ai_credits.json": r"\.unitType .*: there is no unit",
-    "github_copilot/premium_requests_fractions_without_amounts.json": r"\.unitType .*: there is no unit",
-    "github_copilot/billing_usage_without_date.json": r"\.discountAmount .*: the field is missing",
-    "github_copilot/ai_credits_cloud_agent_sku.json": r"\.grossAmount .*: the field is missing",
+    f"{body}.json": said
+    for body, said in cases(r"""
+        anthropic_analytics/cost_report_official_placeholder -> amount .*: Invalid decimal string
+        cursor/usage_events_without_kind -> \.kind .*: the field is missing
+        cursor/usage_events_unknown_kind -> nothing says whether the kind 'Grok Bot' is billed
+        cursor/usage_events_same_millisecond -> Expected milliseconds since 1970
+        github_copilot/premium_requests_answering_ai_credits -> \.unitType .*: there is no unit
+        github_copilot/premium_requests_fractions_without_amounts -> \.unitType .*: there is no unit
+        github_copilot/billing_usage_without_date -> \.discountAmount .*: the field is missing
+        github_copilot/ai_credits_cloud_agent_sku -> \.grossAmount .*: the field is missing
+    """)
 }
 """Body -> what is wrong with it besides its period and its envelope, as the product says it."""
 PARTS = ("costs", "tokens", "people", "limits")
 FIELDS = {
-    "file": str,
-    "table": str,
-    "kind": str,
-    "source": str,
+    **dict.fromkeys(["file", "table", "kind", "source", "request", "decides", "why", "confidence", "refused"], str),
     "shortened": bool,
-    "request": str,
     "days": list,
-    "decides": str,
-    "why": str,
-    "confidence": str,
-    "refused": str,
 }
 
 
