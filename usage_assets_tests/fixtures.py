@@ -77,86 +77,92 @@ LONGEST = (
 
 
 TOGETHER: Mapping[str, Collection[str]] = {
-    "extensions/assistant/usage_assets_assistant_tests/explain/test_dollars.py": ["finance"],
-    "extensions/assistant/usage_assets_assistant_tests/mcp/test_any_text.py": ["finance"],
-    "extensions/assistant/usage_assets_assistant_tests/mcp/test_golden.py": ["vendors"],
-    "extensions/assistant/usage_assets_assistant_tests/mcp/test_lake.py": ["lake"],
-    "extensions/assistant/usage_assets_assistant_tests/query/test_command.py": ["lake"],
-    "extensions/assistant/usage_assets_assistant_tests/query/test_mixing.py": ["finance"],
-    "extensions/assistant/usage_assets_assistant_tests/query/test_notebook.py": ["lake"],
-    "extensions/assistant/usage_assets_assistant_tests/query/test_untrusted.py": ["lake"],
-    "extensions/finance/usage_assets_finance_tests/export/test_view.py": ["vendors"],
-    "extensions/finance/usage_assets_finance_tests/focus/test_billed_twice.py": ["vendors"],
-    "extensions/report/usage_assets_report_tests/end_to_end/audit_incidents.py": ["finance"],
-    "extensions/report/usage_assets_report_tests/end_to_end/test_books.py": ["finance", "vendors"],
-    "extensions/report/usage_assets_report_tests/end_to_end/test_incidents_in_bills.py": ["finance", "vendors"],
-    "extensions/report/usage_assets_report_tests/insights/books.py": ["finance", "vendors"],
-    "extensions/report/usage_assets_report_tests/insights/test_games.py": ["finance", "vendors"],
-    "extensions/report/usage_assets_report_tests/insights/test_models.py": ["vendors"],
-    "extensions/report/usage_assets_report_tests/insights/test_true_to_what_is_stored.py": ["vendors"],
-    "extensions/report/usage_assets_report_tests/test_compared.py": ["finance"],
-    "extensions/report/usage_assets_report_tests/test_cost_centers.py": ["finance"],
-    "extensions/report/usage_assets_report_tests/test_effective_price.py": ["vendors"],
-    "extensions/report/usage_assets_report_tests/test_in_port.py": ["vendors"],
-    "extensions/report/usage_assets_report_tests/test_names.py": ["finance"],
-    "extensions/report/usage_assets_report_tests/test_seats.py": ["vendors"],
-    "extensions/report/usage_assets_report_tests/test_unit_costs.py": ["vendors"],
-    "extensions/report/usage_assets_report_tests/test_what_if.py": ["finance", "vendors"],
-    "usage_assets_tests/demo/test_agreement.py": ["report"],
-    "usage_assets_tests/demo/test_demo.py": ["report", "vendors"],
-    "usage_assets_tests/demo/test_graph.py": ["report", "vendors"],
-    "usage_assets_tests/deploy/test_backup.py": ["lake"],
-    "usage_assets_tests/deploy/test_deploy.py": ["lake"],
-    "usage_assets_tests/drift": ["vendors"],
-    "usage_assets_tests/end_to_end/test_earlier_release.py": ["lake"],
-    "usage_assets_tests/end_to_end/test_kill_drill.py": ["vendors"],
-    "usage_assets_tests/end_to_end/test_one_bill.py": ["finance"],
-    "usage_assets_tests/end_to_end/test_people_of_providers.py": ["vendors"],
-    "usage_assets_tests/end_to_end/test_secrets.py": ["vendors"],
-    "usage_assets_tests/end_to_end/test_settings_stay.py": ["finance"],
-    "usage_assets_tests/end_to_end/test_upgrades.py": ["lake"],
-    "usage_assets_tests/features/alerts/test_no_false_alarm.py": ["vendors"],
-    "usage_assets_tests/fetching/test_refusals.py": ["vendors"],
-    "usage_assets_tests/models/test_attribution.py": ["finance", "vendors"],
-    "usage_assets_tests/models/test_model_names.py": ["finance", "vendors"],
-    "usage_assets_tests/models/test_same_use.py": ["finance", "vendors"],
-    "usage_assets_tests/postgres.py": ["lake"],
-    "usage_assets_tests/providers/test_recorded.py": ["vendors"],
-    "usage_assets_tests/providers/test_recorded_over_http.py": ["vendors"],
-    "usage_assets_tests/warehouse/conftest.py": ["lake"],
+    path: extensions
+    for path, *extensions in map(
+        str.split,
+        """\
+    extensions/assistant/usage_assets_assistant_tests/explain/test_dollars.py finance
+    extensions/assistant/usage_assets_assistant_tests/mcp/test_any_text.py finance
+    extensions/assistant/usage_assets_assistant_tests/mcp/test_golden.py vendors
+    extensions/assistant/usage_assets_assistant_tests/mcp/test_lake.py lake
+    extensions/assistant/usage_assets_assistant_tests/query/test_command.py lake
+    extensions/assistant/usage_assets_assistant_tests/query/test_mixing.py finance
+    extensions/assistant/usage_assets_assistant_tests/query/test_notebook.py lake
+    extensions/assistant/usage_assets_assistant_tests/query/test_untrusted.py lake
+    extensions/finance/usage_assets_finance_tests/export/test_view.py vendors
+    extensions/finance/usage_assets_finance_tests/focus/test_billed_twice.py vendors
+    extensions/report/usage_assets_report_tests/end_to_end/audit_incidents.py finance
+    extensions/report/usage_assets_report_tests/end_to_end/test_books.py finance vendors
+    extensions/report/usage_assets_report_tests/end_to_end/test_incidents_in_bills.py finance vendors
+    extensions/report/usage_assets_report_tests/insights/books.py finance vendors
+    extensions/report/usage_assets_report_tests/insights/test_games.py finance vendors
+    extensions/report/usage_assets_report_tests/insights/test_models.py vendors
+    extensions/report/usage_assets_report_tests/insights/test_true_to_what_is_stored.py vendors
+    extensions/report/usage_assets_report_tests/test_compared.py finance
+    extensions/report/usage_assets_report_tests/test_cost_centers.py finance
+    extensions/report/usage_assets_report_tests/test_effective_price.py vendors
+    extensions/report/usage_assets_report_tests/test_in_port.py vendors
+    extensions/report/usage_assets_report_tests/test_names.py finance
+    extensions/report/usage_assets_report_tests/test_seats.py vendors
+    extensions/report/usage_assets_report_tests/test_unit_costs.py vendors
+    extensions/report/usage_assets_report_tests/test_what_if.py finance vendors
+    usage_assets_tests/demo/test_agreement.py report
+    usage_assets_tests/demo/test_demo.py report vendors
+    usage_assets_tests/demo/test_graph.py report vendors
+    usage_assets_tests/deploy/test_backup.py lake
+    usage_assets_tests/deploy/test_deploy.py lake
+    usage_assets_tests/drift vendors
+    usage_assets_tests/end_to_end/test_earlier_release.py lake
+    usage_assets_tests/end_to_end/test_kill_drill.py vendors
+    usage_assets_tests/end_to_end/test_one_bill.py finance
+    usage_assets_tests/end_to_end/test_people_of_providers.py vendors
+    usage_assets_tests/end_to_end/test_secrets.py vendors
+    usage_assets_tests/end_to_end/test_settings_stay.py finance
+    usage_assets_tests/end_to_end/test_upgrades.py lake
+    usage_assets_tests/features/alerts/test_no_false_alarm.py vendors
+    usage_assets_tests/fetching/test_refusals.py vendors
+    usage_assets_tests/models/test_attribution.py finance vendors
+    usage_assets_tests/models/test_model_names.py finance vendors
+    usage_assets_tests/models/test_same_use.py finance vendors
+    usage_assets_tests/postgres.py lake
+    usage_assets_tests/providers/test_recorded.py vendors
+    usage_assets_tests/providers/test_recorded_over_http.py vendors
+    usage_assets_tests/warehouse/conftest.py lake
+    """.strip().splitlines(),
+    )
 }
 """Tests of what only several packages do together -> the extensions that they need. They run where these are there."""
 
 OF_ALL = tuple(
-    ROOT / "usage_assets_tests" / path
-    for path in (
-        "cli/test_capture.py",
-        "config/test_accounting.py",
-        "end_to_end/test_connections.py",
-        "end_to_end/test_removed.py",
-        "features/deletion/test_forgetting.py",
-        "fetching/test_archive.py",
-        "fetching/test_archive_files.py",
-        "fetching/test_client.py",
-        "fetching/test_connected.py",
-        "fetching/test_forgotten.py",
-        "fetching/test_listing.py",
-        "fetching/test_one_pass.py",
-        "fetching/test_partly.py",
-        "models/test_checks.py",
-        "models/test_costs.py",
-        "models/test_views.py",
-        "providers/test_conformance.py",
-        "providers/test_declarations.py",
-        "providers/test_one_folder.py",
-        "stateful",
-        "test_definitions.py",
-        "test_docs.py",
-        "warehouse/test_ledger.py",
-        "warehouse/test_tables.py",
-        *(path.removeprefix("usage_assets_tests/") for path in TOGETHER if path.startswith("usage_assets_tests/")),
-    )
-)
+    ROOT / "usage_assets_tests" / path.strip()
+    for path in """\
+        cli/test_capture.py
+        config/test_accounting.py
+        end_to_end/test_connections.py
+        end_to_end/test_removed.py
+        features/deletion/test_forgetting.py
+        fetching/test_archive.py
+        fetching/test_archive_files.py
+        fetching/test_client.py
+        fetching/test_connected.py
+        fetching/test_forgotten.py
+        fetching/test_listing.py
+        fetching/test_one_pass.py
+        fetching/test_partly.py
+        models/test_checks.py
+        models/test_costs.py
+        models/test_views.py
+        providers/test_conformance.py
+        providers/test_declarations.py
+        providers/test_one_folder.py
+        stateful
+        test_definitions.py
+        test_docs.py
+        warehouse/test_ledger.py
+        warehouse/test_tables.py
+    """.splitlines()
+    if path.strip()
+) + tuple(ROOT / path for path in TOGETHER if path.startswith("usage_assets_tests/"))
 """The core's tests that look at each provider, table or view that is installed, or at several packages together."""
 
 

@@ -9,24 +9,29 @@ from usage_assets.core.people import People
 ADDRESS = "Ann.O'Neil+ai@mail.example.com"
 
 
-def test_ids_keeps_an_address_only_where_it_is_the_only_id() -> None:
-    people = People("ids")
-    assert people.only_id(ADDRESS) == ADDRESS
-    assert people.sent_unasked(ADDRESS) is None
-
-
-def test_names_keeps_every_address() -> None:
-    people = People("names")
-    assert people.only_id(ADDRESS) == people.sent_unasked(ADDRESS) == ADDRESS
+def test_names_keeps_everything_and_ids_an_address_only_where_it_is_the_only_id() -> None:
+    everything, ids = People("names"), People("ids")
+    assert everything.only_id(ADDRESS) == everything.sent_unasked(ADDRESS) == ids.only_id(ADDRESS) == ADDRESS
+    assert everything.person_name("Ann O'Neil") == "Ann O'Neil"
+    assert ids.sent_unasked(ADDRESS) is ids.person_name("Ann O'Neil") is None
 
 
 def test_hash_is_stable_keyed_and_one_per_person() -> None:
-    people = People("hash", "key")
+    people = People("hash", "a secret key")
     assert people.only_id(ADDRESS) == people.sent_unasked(f" {ADDRESS.upper()} ")
     assert people.only_id(ADDRESS) != People("hash", "another key").only_id(ADDRESS)
     assert people.only_id(ADDRESS) != people.only_id(f"x{ADDRESS}")
     assert "@" not in people.only_id(ADDRESS)
-    assert people.only_id("someone@example.com") == "person-c8acd56a2d51d2152d063b4f"
+    assert People("hash", "key").only_id("someone@example.com") == "person-c8acd56a2d51d2152d063b4f"
+    assert people.person_name("Ann O'Neil") is None
+    assert [people.only_id(nobody) for nobody in ("", "null")] == ["", "null"], "a text for nobody is no person"
+    assert "a secret key" not in repr(people)
+
+
+def test_no_address_is_nobodys() -> None:
+    """Also what an archived answer says where one was dropped."""
+    for people in (People("ids"), People("hash", "key"), People("names")):
+        assert [people.sent_unasked(address) for address in (None, "address-dropped")] == [None, None], people
 
 
 def test_a_name_loses_its_address_under_hash_only() -> None:
@@ -34,24 +39,6 @@ def test_a_name_loses_its_address_under_hash_only() -> None:
     assert people.in_name(f"Laptop of {ADDRESS} (2)") == f"Laptop of {people.only_id(ADDRESS)} (2)"
     assert people.in_name("ci") == "ci"
     assert People("ids").in_name(ADDRESS) == People("names").in_name(ADDRESS) == ADDRESS
-
-
-def test_a_persons_name_is_kept_where_names_are_wanted_and_nowhere_else() -> None:
-    assert People("names").person_name("Ann O'Neil") == "Ann O'Neil"
-    assert People("ids").person_name("Ann O'Neil") is None
-    assert People("hash", "key").person_name("Ann O'Neil") is None
-
-
-def test_a_text_for_nobody_is_not_hashed_to_a_person() -> None:
-    for nobody in ("", "null"):
-        assert People("hash", "key").only_id(nobody) == nobody
-
-
-@pytest.mark.parametrize("policy", ["ids", "hash", "names"])
-@pytest.mark.parametrize("address", [None, "address-dropped"])
-def test_no_address_is_nobodys(policy: str, address: str | None) -> None:
-    """Also what an archived answer says where one was dropped."""
-    assert People(policy, "key").sent_unasked(address) is None  # type: ignore[arg-type]  # a parameter is only text
 
 
 def test_text_of_unknown_meaning_loses_its_addresses() -> None:
@@ -71,10 +58,6 @@ def test_text_of_unknown_meaning_loses_its_addresses() -> None:
 def test_a_hashed_address_in_text_is_the_hash_that_columns_have() -> None:
     people = People("hash", "key")
     assert people.scrubbed([f"for {ADDRESS}"]) == [f"for {people.only_id(ADDRESS)}"]
-
-
-def test_the_hash_key_is_not_shown() -> None:
-    assert "a secret key" not in repr(People("hash", "a secret key"))
 
 
 PARTS = st.sampled_from(
