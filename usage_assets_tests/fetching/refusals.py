@@ -1,6 +1,6 @@
 """Every refusal: what a provider can do wrong, at which endpoints, and how the sandbox is made to do it.
 
-CASES are the rows of docs/faults.md; test_refusals.py proves each of them. Where amounts and names stand in an answer
+CASES prove the rows of docs/faults.md, with test_refusals.py. Where amounts and names stand in an answer
 is derived from the row models, so that a new endpoint is covered by being declared.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any, NamedTuple
 
 import duckdb
@@ -19,7 +20,13 @@ from usage_assets.core.days import Window, rfc3339, unix_seconds
 from usage_assets.core.schema import Column, arrow_schema, columns
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.page_parser import is_by_page
-from usage_assets.fetching.transport import LinkRefusedError, NotServedYetError, PermanentError, ProviderError
+from usage_assets.fetching.transport import (
+    LinkRefusedError,
+    MovedError,
+    NotServedYetError,
+    PermanentError,
+    ProviderError,
+)
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, largest_groups
 from usage_assets.providers.chatgpt.analytics import MEASURES
@@ -28,6 +35,7 @@ from usage_assets_sandbox.github_copilot import REPORTS
 from usage_assets_tests.fetching.conftest import DAY, OVER_HTTP, error_body
 from usage_assets_tests.fixtures import ROOT
 
+PAGE = ROOT / "docs" / "faults.md"
 Fault = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 
@@ -317,79 +325,84 @@ class Scope(NamedTuple):
 
 
 TRANSPORT = Scope("every endpoint; transport")
-ANYWHERE = Scope("every endpoint; per shape")
-KEPT = Scope("every endpoint whose rows are records", lambda target: not target.is_summed)
-COUNTED = Scope("every endpoint whose rows are sums of records; per shape", lambda target: target.is_summed)
-AMOUNTS = Scope("every endpoint; per shape and type", alike=amount_type)
-NAMES = Scope("every endpoint; per shape and kind of text", alike=texts)
-PAGED = Scope(
-    "every endpoint with has_more; per shape (not openai_legacy, github_copilot, cursor, gateways and engagement)",
-    lambda target: target.says.has_pages,
-)
-TWICE = Scope(
-    "every endpoint with has_more, but for buckets of openai and anthropic; per shape",
-    lambda target: target.says.has_pages and not is_by_page(target.endpoint.row),
-)
-BY_PAGE = Scope("buckets of openai and anthropic; per shape", lambda target: is_by_page(target.endpoint.row))
-DATED = Scope(
-    "every answer that names its days; per shape (engagement reports name none)",
-    lambda target: target.says.names_days,
-)
-OPTIONAL = Scope(
-    "every endpoint with optional fields; per shape and kind of text (openai_legacy/billing_usage has none)",
-    lambda target: bool(target.nullable),
-    texts,
-)
-BUCKETS = Scope("endpoints with a bucket per day; per shape", lambda target: target.endpoint.bucket_per_day)
-LOOKBACK = Scope(
-    "openai, chatgpt, anthropic_analytics; per shape (the others have no look-back, or no page tokens)",
-    lambda target: bool(target.provider.lookback_days) and target.says.has_pages,
-)
-LONG_WINDOWS = Scope(
-    "endpoints with windows of several days; per shape", lambda target: target.endpoint.window_days > 1
-)
-REFRESHED = Scope("anthropic_analytics; per shape", lambda target: target.provider.name == "anthropic_analytics")
-LINKED = Scope("reports behind links", lambda target: target.endpoint.row.table == "github_copilot.users_1_day")
-ITEMS = Scope(
-    "github_copilot/ai_credits, premium_requests, billing_usage; per shape",
-    lambda target: target.says is ITEMS_OF_A_DAY,
-)
-EVENTS = Scope("cursor/usage_events", lambda target: target.endpoint.row.table == "cursor.usage_events")
-DAYS_OF_PEOPLE = Scope("cursor/daily_usage", lambda target: target.endpoint.row.table == "cursor.daily_usage")
-LARGEST_GROUPS = Scope(
-    "anthropic_analytics/usage_report, cost_report; per shape",
-    lambda target: target.endpoint.records is largest_groups,
-)
-ENGAGEMENT = Scope(
-    "engagement reports of anthropic_analytics; per shape", lambda target: target.endpoint in ENGAGEMENT_ENDPOINTS
-)
-CUTS = Scope(
-    "cuts of anthropic_analytics/usage and cost; per shape and type",
-    lambda target: bool(target.endpoint.must_add_up) and not target.endpoint.control,
-    amount_type,
-)
-TEXTS = Scope(
-    "every endpoint with optional text; per shape and kind of text (openai_legacy/billing_usage has none)",
-    lambda target: bool(target.nullable_texts),
-    texts,
-)
-WITH_CURRENCY = Scope(
-    "endpoints that state a currency; per shape and type",
-    lambda target: target.endpoint.row.table in CURRENCY,
-    amount_type,
-)
-COUNTERS = Scope(
-    "endpoints with counters that are always sent",
-    lambda target: bool(target.expected),
-    lambda target: (target.shape, *target.expected),
-)
-REQUIRED = Scope(
-    "endpoints with required amounts, and openai_legacy; per shape and type",
-    lambda target: target.has_required_amount,
-    amount_type,
-)
-
-
+SCOPES = {
+    scope.words: scope
+    for scope in (
+        TRANSPORT,
+        Scope("every endpoint; per shape"),
+        Scope("every endpoint whose rows are records", lambda target: not target.is_summed),
+        Scope("every endpoint whose rows are sums of records; per shape", lambda target: target.is_summed),
+        Scope("every endpoint; per shape and type", alike=amount_type),
+        Scope("every endpoint; per shape and kind of text", alike=texts),
+        Scope(
+            "every endpoint with has_more; per shape "
+            "(not openai_legacy, github_copilot, cursor, gateways and engagement)",
+            lambda target: target.says.has_pages,
+        ),
+        Scope(
+            "every endpoint with has_more, but for buckets of openai and anthropic; per shape",
+            lambda target: target.says.has_pages and not is_by_page(target.endpoint.row),
+        ),
+        Scope("buckets of openai and anthropic; per shape", lambda target: is_by_page(target.endpoint.row)),
+        Scope(
+            "every answer that names its days; per shape (engagement reports name none)",
+            lambda target: target.says.names_days,
+        ),
+        Scope(
+            "every endpoint with optional fields; per shape and kind of text (openai_legacy/billing_usage has none)",
+            lambda target: bool(target.nullable),
+            texts,
+        ),
+        Scope("endpoints with a bucket per day; per shape", lambda target: target.endpoint.bucket_per_day),
+        Scope(
+            "openai, chatgpt, anthropic_analytics; per shape (the others have no look-back, or no page tokens)",
+            lambda target: bool(target.provider.lookback_days) and target.says.has_pages,
+        ),
+        Scope("endpoints with windows of several days; per shape", lambda target: target.endpoint.window_days > 1),
+        Scope("anthropic_analytics; per shape", lambda target: target.provider.name == "anthropic_analytics"),
+        Scope("reports behind links", lambda target: target.endpoint.row.table == "github_copilot.users_1_day"),
+        Scope(
+            "github_copilot/ai_credits, premium_requests, billing_usage; per shape",
+            lambda target: target.says is ITEMS_OF_A_DAY,
+        ),
+        Scope("cursor/usage_events", lambda target: target.endpoint.row.table == "cursor.usage_events"),
+        Scope("cursor/daily_usage", lambda target: target.endpoint.row.table == "cursor.daily_usage"),
+        Scope(
+            "anthropic_analytics/usage_report, cost_report; per shape",
+            lambda target: target.endpoint.records is largest_groups,
+        ),
+        Scope(
+            "engagement reports of anthropic_analytics; per shape",
+            lambda target: target.endpoint in ENGAGEMENT_ENDPOINTS,
+        ),
+        Scope(
+            "cuts of anthropic_analytics/usage and cost; per shape and type",
+            lambda target: bool(target.endpoint.must_add_up) and not target.endpoint.control,
+            amount_type,
+        ),
+        Scope(
+            "every endpoint with optional text; per shape and kind of text (openai_legacy/billing_usage has none)",
+            lambda target: bool(target.nullable_texts),
+            texts,
+        ),
+        Scope(
+            "endpoints that state a currency; per shape and type",
+            lambda target: target.endpoint.row.table in CURRENCY,
+            amount_type,
+        ),
+        Scope(
+            "endpoints with counters that are always sent",
+            lambda target: bool(target.expected),
+            lambda target: (target.shape, *target.expected),
+        ),
+        Scope(
+            "endpoints with required amounts, and openai_legacy; per shape and type",
+            lambda target: target.has_required_amount,
+            amount_type,
+        ),
+    )
+}
+"""Where a fault can occur, in the words of the table."""
 # --- Faults -----------------------------------------------------------------------------------------------------------
 
 
@@ -520,10 +533,8 @@ class Outcome(Enum):
     REFUSED = ("the run fails before it commits", "nothing")
     ACCEPTED = ("accepted", "")
 
-    @property
-    def happens(self) -> str:
-        """As the table says it."""
-        return self.value[0]
+
+OUTCOMES = {outcome.value[0]: outcome for outcome in Outcome}
 
 
 class Change(NamedTuple):
@@ -597,14 +608,30 @@ def _dollars(target: Target, rows: Rows) -> Decimal:
 SAME = Effect("the same rows")
 
 
-@dataclass(frozen=True)
-class Case:
-    """A row of the table."""
+class DocumentedRow(NamedTuple):
+    """A row of the table in docs/faults.md."""
 
     name: str
-    where: Scope
-    outcome: Outcome
+    where: str
+    happens: str
+    stored: str
+    reads: str
+
+
+@cache
+def table() -> dict[str, DocumentedRow]:
+    """The table: name -> row."""
+    cells = [line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    rows = [DocumentedRow(*row) for row in cells if len(row) == len(DocumentedRow._fields)]
+    return {row.name: row for row in rows[1:]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a row of the table is proven; the table says where it can occur and what happens."""
+
     script: Callable[[Target], Fault]
+    name: str = ""
     kept: Effect = SAME
     once: tuple[int, ...] = (1,)
     """The calls that it happens to when it passes."""
@@ -620,8 +647,23 @@ class Case:
     """Options where the case passes: what is right afterwards must get through, however slow the machine is."""
 
     @property
+    def row(self) -> DocumentedRow:
+        """What the table says."""
+        return table()[self.name]
+
+    @property
+    def where(self) -> Scope:
+        """Where it can occur."""
+        return SCOPES[self.row.where]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What happens."""
+        return OUTCOMES[self.row.happens]
+
+    @property
     def stored(self) -> str:
-        """What is stored, as the table says it."""
+        """What is stored, as the table has to say it."""
         return self.outcome.value[1] or self.kept.words
 
     def endpoint(self, target: Target) -> Endpoint:
@@ -634,337 +676,151 @@ class Case:
 
 TOKEN_REFUSED = "The page token is invalid, have you modified the query parameters?"
 IN_AN_HOUR, AN_HOUR_AGO = "Fri, 20 Nov 2026 09:00:00 GMT", "Fri, 20 Nov 2026 07:00:00 GMT"
-R, P, A = Outcome.RETRIED, Outcome.PERMANENT, Outcome.ACCEPTED
 NO_PAUSE = {"longest_delay": 0.001}
 
 CASES = [
-    Case("429 without Retry-After", TRANSPORT, R, status(429)),
-    Case(
-        "429, Retry-After in seconds",
-        TRANSPORT,
-        R,
-        status(429, retry_after="7"),
-        client=NO_PAUSE,
-    ),
-    Case(
-        "429, Retry-After as a date",
-        TRANSPORT,
-        R,
-        status(429, retry_after=IN_AN_HOUR),
-        client=NO_PAUSE,
-    ),
-    Case(
-        "429, a Retry-After that has passed",
-        TRANSPORT,
-        R,
-        status(429, retry_after=AN_HOUR_AGO),
-    ),
-    Case("429, an unreadable Retry-After", TRANSPORT, R, status(429, retry_after="soon")),
-    Case("500", TRANSPORT, R, status(500)),
-    Case("502", TRANSPORT, R, status(502)),
-    Case("503", TRANSPORT, R, status(503)),
-    Case("connection reset", TRANSPORT, R, kind("reset")),
-    Case("connection lost within the body", TRANSPORT, R, kind("break_off")),
-    Case(
-        "slow headers",
-        TRANSPORT,
-        R,
-        kind("delay", seconds=5),
-        client={"read_timeout": 0.2},
-        patience={"read_timeout": 1, "attempts": 5},
-    ),
-    Case(
-        "slow body",
-        TRANSPORT,
-        R,
-        kind("drip", seconds=0.1),
-        client={"answer_timeout": 0.2},
-        patience={"answer_timeout": 1, "attempts": 5},
-    ),
-    Case("truncated JSON", TRANSPORT, R, kind("truncate")),
-    Case("empty body", TRANSPORT, R, kind("replace", text="")),
-    Case("HTML instead of JSON", TRANSPORT, R, kind("html")),
-    Case("HTML that says it is JSON", TRANSPORT, R, kind("replace", text="<html></html>")),
-    Case(
-        "JSON that says it is text",
-        TRANSPORT,
-        A,
-        kind("relabel", content_type="text/plain"),
-    ),
-    Case("JSON too deep to read", TRANSPORT, R, kind("replace", text="[" * 100_000)),
-    Case(
-        "JSON with a number beyond all exponents",
-        TRANSPORT,
-        R,
-        kind("replace", text='{"data": 1e99999999999999999999}'),
-    ),
-    Case("JSON that is no object", PAGED, R, kind("replace", body=[])),
-    Case("JSON without data", PAGED, R, kind("replace", body={"has_more": False})),
-    Case("JSON without has_more", PAGED, R, kind("replace", body={"data": []})),
-    Case("400", TRANSPORT, P, status(400)),
-    Case("401", TRANSPORT, P, status(401)),
-    Case("403, a missing scope", TRANSPORT, P, status(403, "Missing scopes: api.usage.read.")),
-    Case("404", TRANSPORT, P, status(404)),
-    Case("any other 4xx", TRANSPORT, P, status(418)),
-    Case("redirect", TRANSPORT, P, status(302, location="https://example.com/")),
-    Case("1 MB of refusal", TRANSPORT, P, status(400, LONG)),
-    Case(
-        "response cap",
-        LONG_WINDOWS,
-        Outcome.HALVED,
-        status(400, "The response is too large: ask for fewer days"),
-        days=4,
-    ),
-    Case("short pages", PAGED, A, kind("short_page", size=1), days=2),
-    Case("repeated token", PAGED, P, kind("repeat_token")),
-    Case("has_more without a token", PAGED, P, more(None)),
-    Case(
-        "refused token",
-        PAGED,
-        Outcome.READ_AGAIN,
-        status(400, TOKEN_REFUSED),
-        once=(2,),
-        lasting=(2, *range(4, 20)),
-        days=2,
-        small_pages=True,
-    ),
-    Case(
-        "expired token",
-        PAGED,
-        Outcome.READ_AGAIN,
-        status(410, "The cursor has expired."),
-        once=(2,),
-        lasting=(2, *range(4, 20)),
-        days=2,
-        small_pages=True,
-    ),
-    Case(
-        "has_more over an empty tail, then 400 on the token",
-        PAGED,
-        Outcome.READ_AGAIN,
-        more("page_tail"),
-        lasting=(1, 3),
-    ),
-    Case(
-        "look-back refusal on page 2",
-        LOOKBACK,
-        P,
-        status(400, "Usage and cost data are available for the past year."),
-        lasting=(*range(2, 20),),
-        days=2,
-        small_pages=True,
-    ),
-    Case("bucket over two pages", BUCKETS, A, kind("split_bucket", bucket=0)),
-    Case(
-        "the same rows twice",
-        TWICE,
-        Outcome.REFUSED,
-        edited({"do": "double", "path": "data"}),
-    ),
-    Case(
-        "the same day twice on a page",
-        BY_PAGE,
-        P,
-        edited({"do": "double", "path": "data"}),
-    ),
-    Case(
-        "missing bucket",
-        BUCKETS,
-        P,
-        edited({"do": "delete", "path": "data[0]"}),
-        days=2,
-    ),
-    Case("bucket outside the window", DATED, P, outside),
-    Case(
-        "figures that end before the day",
-        REFRESHED,
-        Outcome.LATE,
-        edited(put("data_refreshed_at", f"{DAY}T00:00:00Z")),
-        raises=NotServedYetError,
-    ),
-    Case(
-        "a bucket with 100 groups, which has lost the others",
-        LARGEST_GROUPS,
-        P,
-        edited(*[{"do": "double", "path": "data[0].results"}] * 6),
-    ),
-    Case(
-        "a cut that lacks a row",
-        CUTS,
-        Outcome.REFUSED,
-        edited({"do": "delete", "path": "data[0]"}),
-        lasting=(1, 3),
-    ),
-    Case(
-        "400, a day that is too recent",
-        ENGAGEMENT,
-        Outcome.LATE,
-        status(400, f"date: {DAY} is too recent; the latest available day is {DAY - ONE_DAY}"),
-        raises=NotServedYetError,
-    ),
-    Case(
-        "204, no report of the day",
-        LINKED,
-        Outcome.LATE,
-        status(204, ""),
-        raises=NotServedYetError,
-    ),
-    Case(
-        "a report of no file",
-        LINKED,
-        Outcome.LATE,
-        kind("replace", body={"download_links": []}),
-        raises=NotServedYetError,
-    ),
-    Case(
-        "a report of another day",
-        LINKED,
-        P,
-        kind("replace", body={"download_links": ["https://example.com/"], "report_day": str(DAY + ONE_DAY)}),
-    ),
-    Case(
-        "a link to http:// on another machine",
-        LINKED,
-        P,
-        kind("replace", body={"download_links": ["http://example.com/secret"]}),
-    ),
-    Case(
-        "an expired link",
-        LINKED,
-        Outcome.READ_AGAIN,
-        at_files(status(403, "a link that is a secret")),
-        raises=LinkRefusedError,
-        once=(2,),
-        lasting=(2, 4),
-    ),
-    Case("a link that redirects", LINKED, P, at_files(status(302, location="https://a.b/"))),
-    Case("a file that fails with 500", LINKED, R, at_files(status(500))),
-    Case("half a file", LINKED, R, at_files(kind("truncate"))),
-    Case("an empty file", LINKED, R, at_files(kind("replace", text=""))),
-    Case(
-        "fewer events than the answer states",
-        EVENTS,
-        Outcome.MOVED,
-        edited({"do": "delete", "path": "usageEvents[0]"}),
-    ),
-    Case(
-        "a page that says two things about what follows",
-        EVENTS,
-        P,
-        edited(put("pagination.hasNextPage", True)),
-    ),
-    Case(
-        "a kind of charge that nobody knows",
-        EVENTS,
-        P,
-        lambda target: edit(
-            put(target.place("kind"), NEVER_SEEN), {"do": "delete", "path": target.place("isChargeable")}
+    replace(case, name=name)
+    for name, case in {
+        "429 without Retry-After": Case(status(429)),
+        "429, Retry-After in seconds": Case(status(429, retry_after="7"), client=NO_PAUSE),
+        "429, Retry-After as a date": Case(status(429, retry_after=IN_AN_HOUR), client=NO_PAUSE),
+        "429, a Retry-After that has passed": Case(status(429, retry_after=AN_HOUR_AGO)),
+        "429, an unreadable Retry-After": Case(status(429, retry_after="soon")),
+        "500": Case(status(500)),
+        "502": Case(status(502)),
+        "503": Case(status(503)),
+        "connection reset": Case(kind("reset")),
+        "connection lost within the body": Case(kind("break_off")),
+        "slow headers": Case(
+            kind("delay", seconds=5), client={"read_timeout": 0.2}, patience={"read_timeout": 1, "attempts": 5}
         ),
-    ),
-    Case(
-        "a billed event without any price",
-        EVENTS,
-        P,
-        lambda target: edit(
-            put(target.place("kind"), "Usage-based"),
-            *({"do": "delete", "path": target.place(name)} for name in ("chargedCents", "tokenUsage")),
+        "slow body": Case(
+            kind("drip", seconds=0.1), client={"answer_timeout": 0.2}, patience={"answer_timeout": 1, "attempts": 5}
         ),
-    ),
-    Case(
-        "numbered pages that are not counted",
-        DAYS_OF_PEOPLE,
-        R,
-        edited({"do": "delete", "path": "pagination"}),
-    ),
-    Case(
-        "a unit of Copilot that nobody knows",
-        ITEMS,
-        P,
-        lambda target: edit(put(f"{target.says.record}.unitType", NEVER_SEEN)),
-    ),
-    Case("unordered buckets", ANYWHERE, A, reversed_order, days=3),
-    Case("NaN as an amount", TRANSPORT, R, amount_is("NaN")),
-    Case("NaN in quotes as an amount", AMOUNTS, P, amount_is('"NaN"')),
-    Case("1e400 as an amount", AMOUNTS, P, amount_is("1e400")),
-    Case("true as an amount", AMOUNTS, P, amount_is("true")),
-    Case("text as an amount", AMOUNTS, P, amount_is('"free"')),
-    Case("null as an amount", REQUIRED, P, amount_is("null")),
-    Case(
-        "missing amount",
-        REQUIRED,
-        P,
-        lambda target: edit({"do": "delete", "path": target.amount}),
-    ),
-    Case(
-        "missing counters",
-        COUNTERS,
-        A,
-        lambda target: edit(*({"do": "delete", "path": path} for path in target.expected.values())),
-        kept=Effect("null, never 0", _without_counters),
-    ),
-    Case(
-        "mixed currencies",
-        WITH_CURRENCY,
-        A,
-        lambda target: edit(put(target.place(CURRENCY[target.endpoint.row.table]), "EUR")),
-        kept=Effect("each amount with its currency; totals include only dollars", _foreign),
-    ),
-    Case(
-        "unknown fields",
-        KEPT,
-        A,
-        lambda target: edit(put(target.place("brand_new"), {"deep": [1]}), put("later", True), put("[0].later", True)),
-        kept=Effect("the same rows, the fields in `other_fields`", _other_fields),
-    ),
-    Case(
-        "unknown fields of records that are added up",
-        COUNTED,
-        A,
-        lambda target: edit(put(target.place("brand_new"), {"deep": [1]})),
-        kept=Effect("the same rows; `other_fields` says how many records have each field", _counted_fields),
-    ),
-    Case(
-        "unknown line items and other names",
-        NAMES,
-        A,
-        names_are(NEVER_SEEN),
-        kept=Effect("the names as sent", _named(NEVER_SEEN)),
-    ),
-    Case(
-        "Unicode and control characters in names",
-        NAMES,
-        A,
-        names_are(STRANGE),
-        kept=Effect("every character", _named(STRANGE)),
-    ),
-    Case(
-        "1 MB strings",
-        NAMES,
-        A,
-        long_strings,
-        kept=Effect("every character; previews show 60", _long),
-    ),
-    Case(
-        "null in every nullable place",
-        OPTIONAL,
-        A,
-        nulls,
-        kept=Effect("null, never 0", _unknown),
-    ),
-    Case(
-        "empty text in every nullable place",
-        TEXTS,
-        A,
-        lambda target: edit(*(put(path, "") for path in target.nullable_texts.values())),
-        kept=Effect("null: otherwise one id could be both empty and null", _no_empty_text),
-    ),
-    Case(
-        "old rows without anything optional",
-        OPTIONAL,
-        A,
-        sparse,
-        kept=Effect("null, never 0", _unknown),
-    ),
+        "truncated JSON": Case(kind("truncate")),
+        "empty body": Case(kind("replace", text="")),
+        "HTML instead of JSON": Case(kind("html")),
+        "HTML that says it is JSON": Case(kind("replace", text="<html></html>")),
+        "JSON that says it is text": Case(kind("relabel", content_type="text/plain")),
+        "JSON too deep to read": Case(kind("replace", text="[" * 100_000)),
+        "JSON with a number beyond all exponents": Case(kind("replace", text='{"data": 1e99999999999999999999}')),
+        "JSON that is no object": Case(kind("replace", body=[])),
+        "JSON without data": Case(kind("replace", body={"has_more": False})),
+        "JSON without has_more": Case(kind("replace", body={"data": []})),
+        "400": Case(status(400)),
+        "401": Case(status(401)),
+        "403, a missing scope": Case(status(403, "Missing scopes: api.usage.read.")),
+        "404": Case(status(404)),
+        "any other 4xx": Case(status(418)),
+        "redirect": Case(status(302, location="https://example.com/")),
+        "1 MB of refusal": Case(status(400, LONG)),
+        "response cap": Case(status(400, "The response is too large: ask for fewer days"), days=4),
+        "short pages": Case(kind("short_page", size=1), days=2),
+        "repeated token": Case(kind("repeat_token")),
+        "has_more without a token": Case(more(None)),
+        "refused token": Case(
+            status(400, TOKEN_REFUSED), once=(2,), lasting=(2, *range(4, 20)), days=2, small_pages=True
+        ),
+        "expired token": Case(
+            status(410, "The cursor has expired."), once=(2,), lasting=(2, *range(4, 20)), days=2, small_pages=True
+        ),
+        "has_more over an empty tail, then 400 on the token": Case(more("page_tail"), lasting=(1, 3)),
+        "look-back refusal on page 2": Case(
+            status(400, "Usage and cost data are available for the past year."),
+            lasting=(*range(2, 20),),
+            days=2,
+            small_pages=True,
+        ),
+        "bucket over two pages": Case(kind("split_bucket", bucket=0)),
+        "the same rows twice": Case(edited({"do": "double", "path": "data"})),
+        "the same day twice on a page": Case(edited({"do": "double", "path": "data"})),
+        "missing bucket": Case(edited({"do": "delete", "path": "data[0]"}), days=2),
+        "bucket outside the window": Case(outside),
+        "figures that end before the day": Case(
+            edited(put("data_refreshed_at", f"{DAY}T00:00:00Z")), raises=NotServedYetError
+        ),
+        "a bucket with 100 groups, which has lost the others": Case(
+            edited(*[{"do": "double", "path": "data[0].results"}] * 6)
+        ),
+        "a cut that lacks a row": Case(edited({"do": "delete", "path": "data[0]"}), lasting=(1, 3)),
+        "400, a day that is too recent": Case(
+            status(400, f"date: {DAY} is too recent; the latest available day is {DAY - ONE_DAY}"),
+            raises=NotServedYetError,
+        ),
+        "204, no report of the day": Case(status(204, ""), raises=NotServedYetError),
+        "a report of no file": Case(kind("replace", body={"download_links": []}), raises=NotServedYetError),
+        "a report of another day": Case(
+            kind("replace", body={"download_links": ["https://example.com/"], "report_day": str(DAY + ONE_DAY)})
+        ),
+        "a link to http:// on another machine": Case(
+            kind("replace", body={"download_links": ["http://example.com/secret"]})
+        ),
+        "an expired link": Case(
+            at_files(status(403, "a link that is a secret")), raises=LinkRefusedError, once=(2,), lasting=(2, 4)
+        ),
+        "a link that redirects": Case(at_files(status(302, location="https://a.b/"))),
+        "a file that fails with 500": Case(at_files(status(500))),
+        "half a file": Case(at_files(kind("truncate"))),
+        "an empty file": Case(at_files(kind("replace", text=""))),
+        "fewer events than the answer states": Case(
+            edited({"do": "delete", "path": "usageEvents[0]"}), raises=MovedError
+        ),
+        "a page that says two things about what follows": Case(edited(put("pagination.hasNextPage", True))),
+        "a kind of charge that nobody knows": Case(
+            lambda target: edit(
+                put(target.place("kind"), NEVER_SEEN), {"do": "delete", "path": target.place("isChargeable")}
+            )
+        ),
+        "a billed event without any price": Case(
+            lambda target: edit(
+                put(target.place("kind"), "Usage-based"),
+                *({"do": "delete", "path": target.place(name)} for name in ("chargedCents", "tokenUsage")),
+            )
+        ),
+        "numbered pages that are not counted": Case(edited({"do": "delete", "path": "pagination"})),
+        "a unit of Copilot that nobody knows": Case(
+            lambda target: edit(put(f"{target.says.record}.unitType", NEVER_SEEN))
+        ),
+        "unordered buckets": Case(reversed_order, days=3),
+        "NaN as an amount": Case(amount_is("NaN")),
+        "NaN in quotes as an amount": Case(amount_is('"NaN"')),
+        "1e400 as an amount": Case(amount_is("1e400")),
+        "true as an amount": Case(amount_is("true")),
+        "text as an amount": Case(amount_is('"free"')),
+        "null as an amount": Case(amount_is("null")),
+        "missing amount": Case(lambda target: edit({"do": "delete", "path": target.amount})),
+        "missing counters": Case(
+            lambda target: edit(*({"do": "delete", "path": path} for path in target.expected.values())),
+            kept=Effect("null, never 0", _without_counters),
+        ),
+        "mixed currencies": Case(
+            lambda target: edit(put(target.place(CURRENCY[target.endpoint.row.table]), "EUR")),
+            kept=Effect("each amount with its currency; totals include only dollars", _foreign),
+        ),
+        "unknown fields": Case(
+            lambda target: edit(
+                put(target.place("brand_new"), {"deep": [1]}), put("later", True), put("[0].later", True)
+            ),
+            kept=Effect("the same rows, the fields in `other_fields`", _other_fields),
+        ),
+        "unknown fields of records that are added up": Case(
+            lambda target: edit(put(target.place("brand_new"), {"deep": [1]})),
+            kept=Effect("the same rows; `other_fields` says how many records have each field", _counted_fields),
+        ),
+        "unknown line items and other names": Case(
+            names_are(NEVER_SEEN), kept=Effect("the names as sent", _named(NEVER_SEEN))
+        ),
+        "Unicode and control characters in names": Case(
+            names_are(STRANGE), kept=Effect("every character", _named(STRANGE))
+        ),
+        "1 MB strings": Case(long_strings, kept=Effect("every character; previews show 60", _long)),
+        "null in every nullable place": Case(nulls, kept=Effect("null, never 0", _unknown)),
+        "empty text in every nullable place": Case(
+            lambda target: edit(*(put(path, "") for path in target.nullable_texts.values())),
+            kept=Effect("null: otherwise one id could be both empty and null", _no_empty_text),
+        ),
+        "old rows without anything optional": Case(sparse, kept=Effect("null, never 0", _unknown)),
+    }.items()
 ]
 
 
