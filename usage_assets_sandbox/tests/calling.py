@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -405,3 +406,14 @@ def day_of(item: Mapping[str, Any]) -> date:
     if "starting_at" in item:
         return date.fromisoformat(item["starting_at"][:10])
     return datetime.fromtimestamp(item["start_time"], UTC).date()
+
+
+def changes(text: str) -> Iterator[tuple[list[str], dict[str, Any], str]]:
+    """Yield, of lines such as ``costs,usage  limit=32&page  Limit must be``: names of endpoints, the parameters that a
+    query has otherwise (it lacks those without a value, and has those twice that are there twice), and what is said."""
+    for line in text.strip().splitlines():
+        names, query, said = re.split(r"\s{2,}", line.strip())
+        change: dict[str, list[Any]] = {}
+        for name, _, value in (pair.partition("=") for pair in query.split("&")):
+            change.setdefault(name, []).append(int(value) if value.isdigit() else value or None)
+        yield names.split(","), {name: each if len(each) > 1 else each[0] for name, each in change.items()}, said

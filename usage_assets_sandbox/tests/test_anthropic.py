@@ -11,6 +11,7 @@ from usage_assets_sandbox.tests.calling import (
     KEYS,
     TODAY,
     SandboxCaller,
+    changes,
     exact,
     midnight,
     rfc3339_window,
@@ -47,40 +48,29 @@ def test_a_call_without_key_or_version_is_refused(
     assert "other-secret" not in answer.text
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "change", "message"),
-    [
-        *(
-            (endpoint, change, message)
-            for endpoint in (MESSAGES, COSTS)
-            for change, message in (
-                ({"starting_at": None}, "starting_at: Field required"),
-                ({"starting_at": 1793491200}, "starting_at: Input should be a valid RFC 3339 datetime"),
-                ({"ending_at": "2026-11-19T23:00:00Z"}, "ending_at: Input should be the start of a 1d bucket (UTC)"),
-                ({"start_time": 1793491200}, "start_time: Extra inputs are not permitted"),
-                ({"limit": 32}, "limit: Input should be less than or equal to 31"),
-                ({"page": "page_AAAA"}, "page: Invalid page token for these query parameters"),
-            )
-        ),
-        (MESSAGES, {"group_by[]": "description"}, "group_by[]: Input should be 'account_id', "),
-        (MESSAGES, {"group_by[]": "speed"}, "speed requires the anthropic-beta header"),
-        (MESSAGES, {"ending_at": WINDOW["starting_at"]}, "ending_at: Input should be after starting_at"),
-        (
-            MESSAGES,
-            {"group_by[]": ["workspace_id", "api_key_id", "account_id", "model", "service_tier", "context_window"]},
-            "group_by[]: At most 5 dimensions are supported",
-        ),
-        (COSTS, {"group_by[]": "model"}, "group_by[]: Input should be 'description', 'workspace_id'"),
-        (CODE, {"starting_at": "2026-11-01T00:00:00Z"}, "starting_at: Input should be a valid date"),
-        (CODE, {"limit": 1001}, "limit: Input should be less than or equal to 1000"),
-    ],
-)
-def test_a_bad_parameter_is_refused(
-    sandbox: SandboxCaller, endpoint: Any, change: dict[str, Any], message: str
-) -> None:
-    answer = sandbox.get(endpoint.path, {**VALID[endpoint], **change})
-    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
-    assert answer.json()["error"]["message"].startswith(message)
+def test_a_bad_parameter_is_refused(sandbox: SandboxCaller) -> None:
+    both, six = "usage_messages,cost_report", "workspace_id api_key_id account_id model service_tier context_window"
+    for names, change, message in changes(f"""
+        {both}  starting_at                        starting_at: Field required
+        {both}  starting_at=1793491200             starting_at: Input should be a valid RFC 3339 datetime
+        {both}  ending_at=2026-11-19T23:00:00Z     ending_at: Input should be the start of a 1d bucket (UTC)
+        {both}  start_time=1793491200              start_time: Extra inputs are not permitted
+        {both}  limit=32                           limit: Input should be less than or equal to 31
+        {both}  page=page_AAAA                     page: Invalid page token for these query parameters
+        usage_messages  group_by[]=description     group_by[]: Input should be 'account_id',
+        usage_messages  group_by[]=speed           speed requires the anthropic-beta header
+        usage_messages  ending_at={WINDOW["starting_at"]}  ending_at: Input should be after starting_at
+        usage_messages  {"&".join(f"group_by[]={each}" for each in six.split())}  group_by[]: At most 5 dimensions
+        cost_report  group_by[]=model              group_by[]: Input should be 'description', 'workspace_id'
+        claude_code  starting_at=2026-11-01T00:00:00Z  starting_at: Input should be a valid date
+        claude_code  limit=1001                    limit: Input should be less than or equal to 1000
+    """):
+        for name in names:
+            endpoint = ENDPOINTS["anthropic", name]
+            answer = sandbox.get(endpoint.path, {**VALID[endpoint], **change})
+            error = answer.json()["error"]
+            assert (answer.status_code, error["type"]) == (400, "invalid_request_error"), (name, change)
+            assert error["message"].startswith(message), (name, change)
 
 
 @pytest.mark.parametrize(

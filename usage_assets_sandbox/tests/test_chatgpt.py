@@ -1,11 +1,10 @@
 """The emulated Codex analytics refuse what the real ones refuse, and have pages of rows."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from usage_assets_sandbox.tests.calling import ENDPOINTS, KEYS, TODAY, SandboxCaller, unix, unix_window
+from usage_assets_sandbox.tests.calling import ENDPOINTS, KEYS, TODAY, SandboxCaller, changes, unix, unix_window
 
 CODEX = ENDPOINTS["chatgpt", "codex_usage"]
 OLDEST = TODAY - timedelta(days=90)
@@ -26,24 +25,21 @@ def test_a_stranger_is_refused(sandbox: SandboxCaller, headers: dict[str, str], 
     assert isinstance(answer.json()["detail"], str)
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "param"),
-    [
-        ({"start_time": "2026-11-10"}, "int_parsing", "start_time"),
-        ({"start_time": unix(START) + 60}, "value_error", "start_time"),
-        ({"start_time": unix(OLDEST) - 86_400}, "value_error", "start_time"),
-        ({"group_by": "week"}, "literal_error", "group_by"),
-        ({"limit": 30_001}, "less_than_equal", "limit"),
-        ({"limit": [1, 2]}, "value_error", "limit"),
-        ({"page": "page_AAAA"}, "value_error", "page"),
-    ],
-)
-def test_a_bad_parameter_is_refused(sandbox: SandboxCaller, change: dict[str, Any], kind: str, param: str) -> None:
-    answer = sandbox.get(CODEX.path, {**WINDOW, **change})
-    assert answer.status_code == 422
-    (problem,) = answer.json()["detail"]
-    assert problem.keys() == {"loc", "msg", "type", "input", "ctx"}
-    assert (problem["loc"], problem["type"]) == (["query", param], kind)
+def test_a_bad_parameter_is_refused(sandbox: SandboxCaller) -> None:
+    for _, change, kind in changes(f"""
+        codex_usage  start_time=2026-11-10                  int_parsing
+        codex_usage  start_time={unix(START) + 60}          value_error
+        codex_usage  start_time={unix(OLDEST) - 86_400}     value_error
+        codex_usage  group_by=week                          literal_error
+        codex_usage  limit=30001                            less_than_equal
+        codex_usage  limit=1&limit=2                        value_error
+        codex_usage  page=page_AAAA                         value_error
+    """):
+        answer = sandbox.get(CODEX.path, {**WINDOW, **change})
+        assert answer.status_code == 422, change
+        (problem,) = answer.json()["detail"]
+        assert problem.keys() == {"loc", "msg", "type", "input", "ctx"}
+        assert (problem["loc"], problem["type"]) == (["query", *change], kind)
 
 
 def test_history_ends_90_days_ago(sandbox: SandboxCaller) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from usage_assets_sandbox.tests.calling import CURSOR_ENDPOINTS, TODAY, Endpoint, SandboxCaller, exact
+from usage_assets_sandbox.tests.calling import CURSOR_ENDPOINTS, TODAY, Endpoint, SandboxCaller, changes, exact
 from usage_assets_sandbox.tests.test_fixtures import validator
 
 EVENTS = CURSOR_ENDPOINTS["cursor", "usage_events"]
@@ -28,28 +28,18 @@ def pages(sandbox: SandboxCaller, endpoint: Endpoint, start: date, end: date, si
 
 
 @every_report
-@pytest.mark.parametrize(
-    ("change", "headers", "status", "words"),
-    [
-        ({}, {}, 401, "Invalid API key"),
-        ({"startDate": None}, None, 400, "startDate is required"),
-        ({"startDate": 0}, None, 400, "cannot exceed 30 days"),
-        ({"page": 0}, None, 400, "page must be at least 1"),
-        ({"limit": 5}, None, 400, "Unrecognized key: limit"),
-    ],
-)
-def test_what_is_refused(
-    sandbox: SandboxCaller,
-    endpoint: Endpoint,
-    change: dict[str, Any],
-    headers: dict[str, str] | None,
-    status: int,
-    words: str,
-) -> None:
-    query = {**endpoint.window(TODAY, TODAY + timedelta(days=1)), **change}
-    answer = sandbox.get(endpoint.path, query, headers)
-    assert answer.status_code == status
-    assert words in answer.json()["message"]
+def test_what_is_refused(sandbox: SandboxCaller, endpoint: Endpoint) -> None:
+    query = endpoint.window(TODAY, TODAY + timedelta(days=1))
+    answer = sandbox.get(endpoint.path, query, {})
+    assert (answer.status_code, "Invalid API key" in answer.json()["message"]) == (401, True)
+    for _, change, words in changes("""
+        each  startDate    startDate is required
+        each  startDate=0  cannot exceed 30 days
+        each  page=0       page must be at least 1
+        each  limit=5      Unrecognized key: limit
+    """):
+        answer = sandbox.get(endpoint.path, {**query, **change})
+        assert (answer.status_code, words in answer.json()["message"]) == (400, True), change
 
 
 def test_events_add_up_to_the_books_on_pages_of_any_size(sandbox: SandboxCaller) -> None:

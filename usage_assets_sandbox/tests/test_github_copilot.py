@@ -1,37 +1,25 @@
 """The emulated billing reports of GitHub refuse what the real ones refuse."""
 
-from typing import Any
-
 import pytest
 
-from usage_assets_sandbox.tests.calling import COPILOT_ENDPOINTS, KEYS, TODAY, Endpoint, SandboxCaller
+from usage_assets_sandbox.tests.calling import COPILOT_ENDPOINTS, KEYS, TODAY, Endpoint, SandboxCaller, changes
 
 CREDITS = COPILOT_ENDPOINTS["github_copilot", "ai_credits"]
 every_report = pytest.mark.parametrize("endpoint", COPILOT_ENDPOINTS.values(), ids=lambda endpoint: endpoint.name)
 
 
 @every_report
-@pytest.mark.parametrize(
-    ("change", "headers", "status", "words"),
-    [
-        ({}, {}, 401, "Bad credentials"),
-        ({}, KEYS["openai"], 401, "Bad credentials"),
-        ({"day": None}, None, 400, "'day': missing"),
-        ({"day": 31, "month": 11}, None, 400, "Invalid date"),
-        ({"page": 2}, None, 400, "'page': extra_forbidden"),
-    ],
-)
-def test_what_is_refused(
-    sandbox: SandboxCaller,
-    endpoint: Endpoint,
-    change: dict[str, Any],
-    headers: dict[str, str] | None,
-    status: int,
-    words: str,
-) -> None:
-    answer = sandbox.get(endpoint.path, {**endpoint.window(TODAY, TODAY), **change}, headers)
-    assert answer.status_code == status
-    assert words in answer.json()["message"]
+def test_what_is_refused(sandbox: SandboxCaller, endpoint: Endpoint) -> None:
+    for headers in ({}, KEYS["openai"]):
+        answer = sandbox.get(endpoint.path, endpoint.window(TODAY, TODAY), headers)
+        assert (answer.status_code, answer.json()["message"]) == (401, "Bad credentials")
+    for _, change, words in changes("""
+        each  day              'day': missing
+        each  day=31&month=11  Invalid date
+        each  page=2           'page': extra_forbidden
+    """):
+        answer = sandbox.get(endpoint.path, {**endpoint.window(TODAY, TODAY), **change})
+        assert (answer.status_code, words in answer.json()["message"]) == (400, True), change
 
 
 def test_another_organization_is_not_found(sandbox: SandboxCaller) -> None:

@@ -10,6 +10,7 @@ from usage_assets_sandbox.tests.calling import (
     FIXTURES,
     TODAY,
     SandboxCaller,
+    changes,
     exact,
     unix,
     unix_window,
@@ -44,29 +45,23 @@ def test_a_call_without_the_key_is_refused(
     assert "sk-admin-other-secret" not in answer.text
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "change", "message", "param"),
-    [
-        (COSTS, {"start_time": None}, "Missing required parameter: 'start_time'.", "start_time"),
-        (COSTS, {"starting_at": "2026-11-01T00:00:00Z"}, "Unknown parameter: 'starting_at'.", "starting_at"),
-        (COSTS, {"start_time": unix(START) + 1}, "Invalid value for 'start_time'", "start_time"),
-        (COSTS, {"end_time": unix(START)}, "Invalid value for 'end_time': end_time must be after", "end_time"),
-        (COSTS, {"bucket_width": "1h"}, "Invalid value: '1h'. Supported values are: '1d'.", "bucket_width"),
-        (COSTS, {"limit": 181}, "Limit must be less than or equal to 180.", "limit"),
-        (COSTS, {"limit": [7, 8]}, "Parameter 'limit' was given more than once.", "limit"),
-        (COSTS, {"group_by[]": "project_id,user_id"}, "Invalid value: 'project_id,user_id'.", "group_by[]"),
-        (COMPLETIONS, {"group_by": "line_item"}, "Invalid value: 'line_item'.", "group_by"),
-        (COMPLETIONS, {"limit": 32}, "Limit must be less than or equal to 31.", "limit"),
-    ],
-)
-def test_a_bad_parameter_is_refused(
-    sandbox: SandboxCaller, endpoint: Any, change: dict[str, Any], message: str, param: str
-) -> None:
-    answer = sandbox.get(endpoint.path, {**WINDOW, **change})
-    assert answer.status_code == 400
-    error = answer.json()["error"]
-    assert error["message"].startswith(message)
-    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+def test_a_bad_parameter_is_refused(sandbox: SandboxCaller) -> None:
+    for [name], change, message in changes(f"""
+        costs  start_time                        Missing required parameter: 'start_time'.
+        costs  starting_at=2026-11-01T00:00:00Z  Unknown parameter: 'starting_at'.
+        costs  start_time={unix(START) + 1}      Invalid value for 'start_time'
+        costs  end_time={unix(START)}            Invalid value for 'end_time': end_time must be after
+        costs  bucket_width=1h                   Invalid value: '1h'. Supported values are: '1d'.
+        costs  limit=181                         Limit must be less than or equal to 180.
+        costs  limit=7&limit=8                   Parameter 'limit' was given more than once.
+        costs  group_by[]=project_id,user_id     Invalid value: 'project_id,user_id'.
+        usage_completions  group_by=line_item    Invalid value: 'line_item'.
+        usage_completions  limit=32              Limit must be less than or equal to 31.
+    """):
+        answer = sandbox.get(ENDPOINTS["openai", name].path, {**WINDOW, **change})
+        error = answer.json()["error"]
+        assert (answer.status_code, error["type"], [error["param"]]) == (400, "invalid_request_error", [*change])
+        assert error["message"].startswith(message), change
 
 
 @pytest.mark.parametrize("endpoint", [COSTS, COMPLETIONS], ids=lambda endpoint: endpoint.name)

@@ -3,32 +3,25 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
-from usage_assets_sandbox.tests.calling import KEYS, OPENROUTER_ACTIVITY, TODAY, SandboxCaller, days, exact
+from usage_assets_sandbox.tests.calling import KEYS, OPENROUTER_ACTIVITY, TODAY, SandboxCaller, changes, days, exact
 from usage_assets_sandbox.tests.test_fixtures import validator
 
 YESTERDAY = TODAY - timedelta(days=1)
 
 
-@pytest.mark.parametrize(
-    ("change", "headers", "status", "words"),
-    [
-        ({}, {}, 401, "Invalid management key"),
-        ({}, KEYS["openai"], 401, "Invalid management key"),
-        ({"date": str(TODAY)}, None, 400, "last 30 (completed) UTC days"),
-        ({"date": str(TODAY - timedelta(days=31))}, None, 400, "last 30 (completed) UTC days"),
-        ({"date": "yesterday"}, None, 400, "Invalid date"),
-        ({"group_by": "person"}, None, 400, "Invalid group_by"),
-    ],
-)
-def test_what_is_refused(
-    sandbox: SandboxCaller, change: dict[str, Any], headers: dict[str, str] | None, status: int, words: str
-) -> None:
-    query = {**OPENROUTER_ACTIVITY.window(YESTERDAY, YESTERDAY), **change}
-    answer = sandbox.get(OPENROUTER_ACTIVITY.path, query, headers)
-    assert answer.status_code == status
-    assert words in answer.json()["error"]["message"]
+def test_what_is_refused(sandbox: SandboxCaller) -> None:
+    path, query = OPENROUTER_ACTIVITY.path, OPENROUTER_ACTIVITY.window(YESTERDAY, YESTERDAY)
+    for headers in ({}, KEYS["openai"]):
+        answer = sandbox.get(path, query, headers)
+        assert (answer.status_code, answer.json()["error"]["message"]) == (401, "Invalid management key")
+    for _, change, words in changes(f"""
+        activity  date={TODAY}                          last 30 (completed) UTC days
+        activity  date={TODAY - timedelta(days=31)}     last 30 (completed) UTC days
+        activity  date=yesterday                        Invalid date
+        activity  group_by=person                       Invalid group_by
+    """):
+        answer = sandbox.get(path, {**query, **change})
+        assert (answer.status_code, words in answer.json()["error"]["message"]) == (400, True), change
 
 
 def test_days_by_workspace_or_not_and_all_at_once_add_up_to_the_books(sandbox: SandboxCaller) -> None:
