@@ -73,34 +73,35 @@ def test_a_bad_parameter_is_refused(sandbox: SandboxCaller) -> None:
             assert error["message"].startswith(message), (name, change)
 
 
-@pytest.mark.parametrize(
-    ("starting_at", "ending_at"),
-    [
+def test_costs_of_less_than_a_whole_day_are_refused_for_good(sandbox: SandboxCaller) -> None:
+    for starting_at, ending_at in (
         (midnight(TODAY), midnight(TODAY)),
         (f"{START}T06:00:00Z", f"{START}T18:00:00Z"),
-    ],
-)
-def test_costs_of_less_than_a_whole_day_are_refused_for_good(
-    sandbox: SandboxCaller, starting_at: str, ending_at: str
-) -> None:
-    answer = sandbox.get(COSTS.path, {"starting_at": starting_at, "ending_at": ending_at})
-    observed = exact((FIXTURES / "anthropic/cost_report/observed_error_400_same_day.json").read_bytes())
-    assert (answer.status_code, answer.json()) == (400, observed)
-    assert answer.headers["x-should-retry"] == "false"
+    ):
+        answer = sandbox.get(COSTS.path, {"starting_at": starting_at, "ending_at": ending_at})
+        observed = exact((FIXTURES / "anthropic/cost_report/observed_error_400_same_day.json").read_bytes())
+        assert (answer.status_code, answer.json()) == (400, observed)
+        assert answer.headers["x-should-retry"] == "false"
 
 
-@pytest.mark.parametrize("endpoint", [MESSAGES, COSTS], ids=name)
-@pytest.mark.parametrize(("limit", "days", "sizes"), [(None, 10, [7, 3]), (31, 90, [31, 31, 28])])
-def test_every_day_has_one_bucket_and_pages_hold_the_limit(
-    sandbox: SandboxCaller, endpoint: Any, limit: int | None, days: int, sizes: list[int]
-) -> None:
-    start = END - timedelta(days=days)
-    pages = list(sandbox.pages(endpoint.path, {**rfc3339_window(start, END), "limit": limit}))
-    assert [len(page["data"]) for page in pages] == sizes
-    buckets = [bucket for page in pages for bucket in page["data"]]
-    expected = [(midnight(start + timedelta(days=n)), midnight(start + timedelta(days=n + 1))) for n in range(days)]
-    assert [(bucket["starting_at"], bucket["ending_at"]) for bucket in buckets] == expected
-    assert any(not bucket["results"] for bucket in buckets) == (days >= 90)
+def test_every_day_has_one_bucket_and_pages_hold_the_limit(sandbox: SandboxCaller) -> None:
+    for endpoint in (
+        MESSAGES,
+        COSTS,
+    ):
+        for limit, days, sizes in (
+            (None, 10, [7, 3]),
+            (31, 90, [31, 31, 28]),
+        ):
+            start = END - timedelta(days=days)
+            pages = list(sandbox.pages(endpoint.path, {**rfc3339_window(start, END), "limit": limit}))
+            assert [len(page["data"]) for page in pages] == sizes
+            buckets = [bucket for page in pages for bucket in page["data"]]
+            expected = [
+                (midnight(start + timedelta(days=n)), midnight(start + timedelta(days=n + 1))) for n in range(days)
+            ]
+            assert [(bucket["starting_at"], bucket["ending_at"]) for bucket in buckets] == expected
+            assert any(not bucket["results"] for bucket in buckets) == (days >= 90)
 
 
 @pytest.mark.parametrize("endpoint", VALID, ids=name)

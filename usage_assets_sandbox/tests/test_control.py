@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
-import pytest
 
 from usage_assets_sandbox.credentials import dotenv
 from usage_assets_sandbox.tests.calling import ENDPOINTS, NOW, TODAY, SandboxCaller
@@ -147,9 +146,8 @@ def test_another_process_with_the_same_seed_is_the_same_company(sandbox: Sandbox
         assert process.stderr.read() == ""
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "message"),
-    [
+def test_a_control_call_that_makes_no_sense_changes_nothing_and_says_why(sandbox: SandboxCaller) -> None:
+    for path, body, message in (
         ("/clock", {}, "now is missing"),
         ("/reset", {"sed": 7}, "unknown key sed"),
         ("/restate", {"provider": "azure", "days": [str(RESTATED)], "change": "add"}, "provider must be one of openai"),
@@ -162,13 +160,9 @@ def test_another_process_with_the_same_seed_is_the_same_company(sandbox: Sandbox
         ("/faults", {"faults": [{"route": "GET /openai", "fault": "rain"}]}, "fault must be one of status"),
         ("/faults", {"faults": [{"route": "GET /", "fault": "status"}]}, "the fault status needs status"),
         ("/faults", {"faults": [{"route": "GET /", "fault": "html", "calls": [0]}]}, "calls must be"),
-    ],
-)
-def test_a_control_call_that_makes_no_sense_changes_nothing_and_says_why(
-    sandbox: SandboxCaller, path: str, body: Any, message: str
-) -> None:
-    answer = sandbox.client.post(f"/control{path}", json=body)
-    assert answer.status_code == 400
-    assert message in answer.json()["error"]
-    assert sandbox.control("/faults", method="GET") == {"faults": []}
-    assert sandbox.control("/clock", method="GET") == {"now": "2026-11-20T08:00:00Z"}
+    ):
+        answer = sandbox.client.post(f"/control{path}", json=body)
+        assert answer.status_code == 400
+        assert message in answer.json()["error"]
+        assert sandbox.control("/faults", method="GET") == {"faults": []}
+        assert sandbox.control("/clock", method="GET") == {"now": "2026-11-20T08:00:00Z"}

@@ -148,9 +148,8 @@ SUM = {"func": "sum", "calculationBy": "property", "property": "cost"}
 TO_SQUAD = {"target": "squad", "required": False, "many": False}
 
 
-@pytest.mark.parametrize(
-    ("body", "fragment"),
-    [
+def test_a_blueprint_outside_the_schema_is_refused_and_the_fault_is_named(port: Port) -> None:
+    for body, fragment in (
         ({"title": "New", "schema": {"properties": {}}}, "identifier"),
         (blueprint(identifier="a b"), "'a b'"),
         (blueprint(schema={"properties": {}, "required": ["p"]}), "'p'"),
@@ -164,16 +163,12 @@ TO_SQUAD = {"target": "squad", "required": False, "many": False}
         (with_aggregation(SUM | {"func": "average", "averageOf": "year"}), "averageOf"),
         (blueprint(relations={"r": TO_SQUAD | {"name": "x"}}), "`name`"),
         (blueprint(relations={"r": TO_SQUAD | {"target": "none"}}), "'none'"),
-    ],
-)
-def test_a_blueprint_outside_the_schema_is_refused_and_the_fault_is_named(
-    port: Port, body: dict[str, Any], fragment: str
-) -> None:
-    assert_refused(port.call("POST", "blueprints", body), 422, fragment)
-    assert port.call("GET", "blueprints/new").status_code == 404
-    replaced = port.call("PUT", "blueprints/usage", USAGE | body | {"identifier": body.get("identifier", 1)})
-    assert replaced.status_code == 422
-    assert port.call("GET", "blueprints/usage").json()["blueprint"]["schema"] == USAGE["schema"]
+    ):
+        assert_refused(port.call("POST", "blueprints", body), 422, fragment)
+        assert port.call("GET", "blueprints/new").status_code == 404
+        replaced = port.call("PUT", "blueprints/usage", USAGE | body | {"identifier": body.get("identifier", 1)})
+        assert replaced.status_code == 422
+        assert port.call("GET", "blueprints/usage").json()["blueprint"]["schema"] == USAGE["schema"]
 
 
 def date_blueprint(form: str = "date") -> dict[str, Any]:
@@ -210,9 +205,8 @@ def test_a_blueprint_with_entities_or_dependents_is_not_deleted(port: Port) -> N
 # Entities: what fails a whole call
 
 
-@pytest.mark.parametrize(
-    ("bad", "fragment"),
-    [
+def test_one_entity_outside_the_request_schema_fails_the_whole_call(port: Port) -> None:
+    for bad, fragment in (
         ({"properties": {"day": DAY}}, "identifier"),
         (entity("Laptop key (Bob)"), "Laptop key"),
         (entity("a,b"), "a,b"),
@@ -222,27 +216,20 @@ def test_a_blueprint_with_entities_or_dependents_is_not_deleted(port: Port) -> N
         ({**entity(), "properties": None}, "properties"),
         ({**entity(), "relations": {"peers": ["a b"]}}, "'a b'"),
         ({**entity(), "relations": {"squad": {"combinator": "and", "rules": []}}}, "relations"),  # not emulated
-    ],
-)
-def test_one_entity_outside_the_request_schema_fails_the_whole_call(
-    port: Port, bad: dict[str, Any], fragment: str
-) -> None:
-    assert_refused(port.upsert(entity("good"), bad, entity("too")), 422, fragment)
-    assert_refused(port.call("POST", "blueprints/usage/entities", bad, UPSERT), 422, fragment)
-    assert port.count() == 0
+    ):
+        assert_refused(port.upsert(entity("good"), bad, entity("too")), 422, fragment)
+        assert_refused(port.call("POST", "blueprints/usage/entities", bad, UPSERT), 422, fragment)
+        assert port.count() == 0
 
 
-@pytest.mark.parametrize(
-    ("body", "fragment"),
-    [
+def test_a_bulk_call_has_one_to_twenty_entities(port: Port) -> None:
+    for body, fragment in (
         ({"entities": []}, "entities"),
         ({"entities": [entity(f"e{n}") for n in range(21)]}, "20"),
         ({"entities": [entity()], "extra": 1}, "extra"),
-    ],
-)
-def test_a_bulk_call_has_one_to_twenty_entities(port: Port, body: object, fragment: str) -> None:
-    assert_refused(port.call("POST", BULK, body, UPSERT), 422, fragment)
-    assert port.count() == 0
+    ):
+        assert_refused(port.call("POST", BULK, body, UPSERT), 422, fragment)
+        assert port.count() == 0
 
 
 # Entities: what fails only itself
@@ -261,26 +248,23 @@ MISMATCHES: list[tuple[dict[str, Any], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("bad", "status", "fragment"), MISMATCHES)
-def test_an_entity_that_does_not_fit_its_blueprint_fails_alone(
-    port: Port, bad: dict[str, Any], status: int, fragment: str
-) -> None:
-    answer = port.upsert(entity("good"), bad, entity("too"))
-    assert answer.status_code == 207
-    body = answer.json()
-    assert body.keys() == {"ok", "entities", "errors"}
-    assert [(stored["identifier"], stored["index"]) for stored in body["entities"]] == [("good", 0), ("too", 2)]
-    (error,) = body["errors"]
-    assert error.keys() == {"identifier", "index", "statusCode", "error", "message"}
-    assert (error["identifier"], error["index"], error["statusCode"]) == ("bad", 1, status)
-    assert fragment in error["message"]
-    assert port.count() == 2
-    assert_refused(port.call("POST", "blueprints/usage/entities", bad, UPSERT), status, fragment)
+def test_an_entity_that_does_not_fit_its_blueprint_fails_alone(port: Port) -> None:
+    for bad, status, fragment in MISMATCHES:
+        answer = port.upsert(entity("good"), bad, entity("too"))
+        assert answer.status_code == 207
+        body = answer.json()
+        assert body.keys() == {"ok", "entities", "errors"}
+        assert [(stored["identifier"], stored["index"]) for stored in body["entities"]] == [("good", 0), ("too", 2)]
+        (error,) = body["errors"]
+        assert error.keys() == {"identifier", "index", "statusCode", "error", "message"}
+        assert (error["identifier"], error["index"], error["statusCode"]) == ("bad", 1, status)
+        assert fragment in error["message"]
+        assert port.count() == 2
+        assert_refused(port.call("POST", "blueprints/usage/entities", bad, UPSERT), status, fragment)
 
 
-@pytest.mark.parametrize(
-    ("key", "good", "bad"),
-    [
+def test_formats(port: Port) -> None:
+    for key, good, bad in (
         (
             "day",
             [DAY, "2026-11-01T00:00:00.123456789Z", "2026-11-01T00:00:00+02:00"],
@@ -288,13 +272,11 @@ def test_an_entity_that_does_not_fit_its_blueprint_fails_alone(
         ),
         ("link", ["https://port.io/a?b=c"], ["port.io", "ftp://x", ""]),
         ("note", ["# any *text*", ""], []),
-    ],
-)
-def test_formats(port: Port, key: str, good: list[str], bad: list[str]) -> None:
-    values = [*good, *bad]
-    answer = port.upsert(*(entity(f"e{n}", **{key: value}) for n, value in enumerate(values)))
-    refused = {error["index"] for error in answer.json()["errors"]}
-    assert [value for n, value in enumerate(values) if n in refused] == bad
+    ):
+        values = [*good, *bad]
+        answer = port.upsert(*(entity(f"e{n}", **{key: value}) for n, value in enumerate(values)))
+        refused = {error["index"] for error in answer.json()["errors"]}
+        assert [value for n, value in enumerate(values) if n in refused] == bad
 
 
 def test_an_entity_may_name_one_that_comes_earlier_in_the_call_but_none_that_comes_later(port: Port) -> None:
@@ -312,43 +294,33 @@ def test_an_entity_may_name_one_that_comes_earlier_in_the_call_but_none_that_com
 FIRST = {**entity(cost=1, model="m"), "title": "First", "team": "core", "relations": {"peers": ["a"]}}
 
 
-@pytest.mark.parametrize(
-    ("query", "sent", "properties", "title"),
-    [
+def test_upsert_replaces_and_merge_keeps_what_is_not_named(port: Port) -> None:
+    for query, sent, properties, title in (
         (UPSERT, entity(cost=2), {"day": DAY, "cost": 2}, None),
         (MERGE, entity(cost=2), {"day": DAY, "cost": 2, "model": "m"}, "First"),
         (MERGE, entity(model=None), {"day": DAY, "cost": 1, "model": None}, "First"),
         (MERGE, {"identifier": "a", "title": "Second"}, {"day": DAY, "cost": 1, "model": "m"}, "Second"),
-    ],
-)
-def test_upsert_replaces_and_merge_keeps_what_is_not_named(
-    port: Port, query: dict[str, str], sent: dict[str, Any], properties: dict[str, Any], title: str | None
-) -> None:
-    assert port.upsert(FIRST).status_code == 200
-    assert port.upsert(sent, query=query).status_code == 200
-    stored = port.entity("a")
-    assert (stored["properties"], stored["title"]) == (properties, title)
-    assert stored["relations"] == ({"peers": ["a"]} if query == MERGE else {})
-    assert stored["team"] == (["core"] if query == MERGE else [])
+    ):
+        assert port.upsert(FIRST).status_code == 200
+        assert port.upsert(sent, query=query).status_code == 200
+        stored = port.entity("a")
+        assert (stored["properties"], stored["title"]) == (properties, title)
+        assert stored["relations"] == ({"peers": ["a"]} if query == MERGE else {})
+        assert stored["team"] == (["core"] if query == MERGE else [])
 
 
 # Relations and deletes
 
 
-@pytest.mark.parametrize(
-    ("body", "query", "fragment"),
-    [
+def test_a_bulk_delete_outside_the_request_schema_deletes_nothing(port: Port) -> None:
+    for body, query, fragment in (
         ({"entities": [f"e{n}" for n in range(101)]}, {"delete_dependents": "false"}, "100"),
         ({"entities": ["a"]}, {}, "delete_dependents"),
         ({"entities": ["a"]}, {"delete_dependents": "no"}, "delete_dependents"),
-    ],
-)
-def test_a_bulk_delete_outside_the_request_schema_deletes_nothing(
-    port: Port, body: dict[str, Any], query: dict[str, str], fragment: str
-) -> None:
-    port.upsert(entity("a"))
-    assert_refused(port.call("POST", "blueprints/usage/bulk/entities/delete", body, query), 422, fragment)
-    assert port.count() == 1
+    ):
+        port.upsert(entity("a"))
+        assert_refused(port.call("POST", "blueprints/usage/bulk/entities/delete", body, query), 422, fragment)
+        assert port.count() == 1
 
 
 def test_a_bulk_delete_lists_those_it_deleted_and_deletes_none_where_one_is_missing(port: Port) -> None:
@@ -381,20 +353,17 @@ def bare(**fields: object) -> dict[str, Any]:
     return {"combinator": "and", "rules": [fields]}
 
 
-@pytest.mark.parametrize(
-    ("query", "fragment"),
-    [
+def test_a_query_outside_the_schema_is_refused(port: Port) -> None:
+    for query, fragment in (
         ({"combinator": "xor", "rules": []}, "combinator"),
         (bare(property="a", operator="isEmpty", x=1), "`x`"),
         (bare(property="$none", operator="isEmpty"), "$none"),
         (rule("like", "x"), "like"),
         (rule("in", [1]), "'in'"),
         (rule("between", {"from": DAY, "to": "2026-11-02"}), "between"),
-    ],
-)
-def test_a_query_outside_the_schema_is_refused(port: Port, query: dict[str, Any], fragment: str) -> None:
-    assert_refused(port.call("POST", "entities/search", query), 422, fragment)
-    assert_refused(port.call("POST", "blueprints/usage/entities/search", {"query": query}), 422, fragment)
+    ):
+        assert_refused(port.call("POST", "entities/search", query), 422, fragment)
+        assert_refused(port.call("POST", "blueprints/usage/entities/search", {"query": query}), 422, fragment)
 
 
 def stored_entities(port: Port, count: int) -> list[str]:
@@ -404,16 +373,19 @@ def stored_entities(port: Port, count: int) -> list[str]:
     return identifiers
 
 
-@pytest.mark.parametrize(("limit", "sizes"), [(None, [200, 50]), (125, [125, 125])])
-def test_pages_are_followed_by_their_cursor(port: Port, limit: int | None, sizes: list[int]) -> None:
-    identifiers = stored_entities(port, 250)
-    body: dict[str, Any] = {} if limit is None else {"limit": limit}
-    pages: list[list[str]] = []
-    while True:
-        page = port.call("POST", "blueprints/usage/entities/search", body).json()
-        pages.append([found["identifier"] for found in page["entities"]])
-        if "next" not in page:
-            break
-        body["from"] = page["next"]
-    assert [len(page) for page in pages] == sizes
-    assert [identifier for page in pages for identifier in page] == identifiers
+def test_pages_are_followed_by_their_cursor(port: Port) -> None:
+    for limit, sizes in (
+        (None, [200, 50]),
+        (125, [125, 125]),
+    ):
+        identifiers = stored_entities(port, 250)
+        body: dict[str, Any] = {} if limit is None else {"limit": limit}
+        pages: list[list[str]] = []
+        while True:
+            page = port.call("POST", "blueprints/usage/entities/search", body).json()
+            pages.append([found["identifier"] for found in page["entities"]])
+            if "next" not in page:
+                break
+            body["from"] = page["next"]
+        assert [len(page) for page in pages] == sizes
+        assert [identifier for page in pages for identifier in page] == identifiers

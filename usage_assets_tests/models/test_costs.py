@@ -33,7 +33,6 @@ AMOUNTS = {
     table: named
     for table, *named in lines("""
         openai.costs                      quantity_unit  amount_value
-        openai_legacy.billing_usage       name           cost_cents
         anthropic.cost_report             description    amount_cents
         anthropic_analytics.cost          model          amount_cents
         anthropic.claude_code             terminal_type  model_breakdown
@@ -44,7 +43,6 @@ AMOUNTS = {
         github_copilot.billing_usage      sku            net_amount
         litellm.user_activity             model          spend
         litellm.team_activity             team_id        flat_cost
-        openrouter.activity               model          usage
         cursor.usage_events               model          charged_cents
     """)
 }
