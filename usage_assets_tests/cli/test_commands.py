@@ -4,7 +4,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -27,32 +26,29 @@ def loaded_by(*words: str, **environment: str) -> tuple[str, set[str]]:
     return done.stdout, {name.partition(".")[0] for name in done.stderr.split()}
 
 
-@pytest.mark.parametrize(
-    ("words", "environment", "shown"),
-    [
+def test_what_needs_no_command_loads_none() -> None:
+    for words, environment, shown in (
         (("--help",), {}, "  backfill      Fetch, store and compute"),
         (
             (),
             {**COMPLETE, "COMP_WORDS": "usage-assets ba", "COMP_CWORD": "1"},
             "backfill",
         ),
-    ],
-)
-def test_what_needs_no_command_loads_none(words: tuple[str, ...], environment: Mapping[str, str], shown: str) -> None:
-    said, packages = loaded_by(*words, **environment)
-    assert shown in said
-    assert "click" in packages
-    assert not packages & SLOW
+    ):
+        said, packages = loaded_by(*words, **environment)
+        assert shown in said
+        assert "click" in packages
+        assert not packages & SLOW
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_is_in_the_module_of_its_name_and_helps_with_its_line_of_the_list(name: str) -> None:
-    command = load(name)
-    assert command.name == name
-    line, _, more = (command.help or "").partition("\n\n")
-    assert line == COMMANDS[name]
-    assert load(name).help == command.help, "loaded twice, it says it once"
-    assert not more or name in WITH_MORE, "only what an argument means cannot be said of an option"
+def test_each_command_is_in_the_module_of_its_name_and_helps_with_its_line_of_the_list() -> None:
+    for name in COMMANDS:
+        command = load(name)
+        assert command.name == name
+        line, _, more = (command.help or "").partition("\n\n")
+        assert line == COMMANDS[name]
+        assert load(name).help == command.help, "loaded twice, it says it once"
+        assert not more or name in WITH_MORE, "only what an argument means cannot be said of an option"
 
 
 def test_what_cannot_be_printed_is_one_line() -> None:

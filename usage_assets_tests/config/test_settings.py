@@ -448,20 +448,17 @@ def test_the_address_of_the_warehouse_is_that_of_the_settings(
     assert address.file == Settings.load().warehouse.file
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
+def test_what_is_wrong_with_the_address_is_said_as_the_settings_say_it() -> None:
+    for file in (
         b"USAGE_WAREHOUSE=\xff\xfe",
         b"USAGE_WAREHOUSE=mysql:usage",
         b"USAGE_WAREHOUSE='ducklake:postgres:host=db password=secret'",
         b"USAGE_WAREHOUSE=ducklake:postgres:",
         b"USAGE_WAREHOUSE=ducklake:postgres:\nUSAGE_WAREHOUSE_DATA=",
-    ],
-)
-def test_what_is_wrong_with_the_address_is_said_as_the_settings_say_it(file: bytes) -> None:
-    Path(".env").write_bytes(file)
-    with pytest.raises(SettingsError) as by_settings:
-        _ = Settings.load().warehouse
-    with pytest.raises(SettingsError) as refused:
-        warehouse_address()
-    assert str(refused.value) == str(by_settings.value)
+    ):
+        Path(".env").write_bytes(file)
+        with pytest.raises(SettingsError) as by_settings:
+            _ = Settings.load().warehouse
+        with pytest.raises(SettingsError) as refused:
+            warehouse_address()
+        assert str(refused.value) == str(by_settings.value)

@@ -150,13 +150,16 @@ def test_an_answer_that_becomes_too_large_is_left_where_it_is() -> None:
             get_token(f"http://127.0.0.1:{port}")
 
 
-@pytest.mark.parametrize("encoding", [b"gzip, gzip", b"br"])
-def test_an_answer_in_layers_of_compression_is_not_opened(encoding: bytes) -> None:
-    with serving(endless(encoding)) as port:
-        with pytest.raises(PermanentError, match=f"compressed as {encoding.decode()}, which nobody asked for"):
-            fetch(f"http://127.0.0.1:{port}")
-        with pytest.raises(PortError, match="which nobody asked for"):
-            get_token(f"http://127.0.0.1:{port}")
+def test_an_answer_in_layers_of_compression_is_not_opened() -> None:
+    for encoding in (
+        b"gzip, gzip",
+        b"br",
+    ):
+        with serving(endless(encoding)) as port:
+            with pytest.raises(PermanentError, match=f"compressed as {encoding.decode()}, which nobody asked for"):
+                fetch(f"http://127.0.0.1:{port}")
+            with pytest.raises(PortError, match="which nobody asked for"):
+                get_token(f"http://127.0.0.1:{port}")
 
 
 def test_a_window_whose_answer_is_too_large_is_asked_for_in_halves(

@@ -40,11 +40,11 @@ def test_rows_become_a_table_without_losing_a_digit() -> None:
     assert [Sample(**row) for row in table.to_pylist()] == rows
 
 
-@pytest.mark.parametrize(
-    "values",
-    [{"count": 2**63}, {"amount": Decimal("1e-25")}, {"amount": Decimal("1e14")}],
-    ids=["int", "places", "size"],
-)
-def test_a_value_that_does_not_fit_is_refused(values: dict[str, object]) -> None:
-    with pytest.raises((pa.ArrowInvalid, OverflowError)):
-        to_arrow(Sample, [sample(**values)])
+def test_a_value_that_does_not_fit_is_refused() -> None:
+    for values in (
+        {"count": 2**63},
+        {"amount": Decimal("1e-25")},
+        {"amount": Decimal("1e14")},
+    ):
+        with pytest.raises((pa.ArrowInvalid, OverflowError)):
+            to_arrow(Sample, [sample(**values)])

@@ -72,9 +72,8 @@ def mistake(folder: Path) -> str:
 # Mistakes
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
+def test_a_mistake_in_the_sql_is_one_line_with_file_and_column(tmp_path: Path) -> None:
+    for old, new, said in (
         ("as title", "as name", "column title is missing"),
         (
             "  'billing' as service",
@@ -103,12 +102,10 @@ def mistake(folder: Path) -> str:
             "from openai.users",
             "reads no table of days: a provider's, or costs.*",
         ),
-    ],
-)
-def test_a_mistake_in_the_sql_is_one_line_with_file_and_column(tmp_path: Path, old: str, new: str, said: str) -> None:
-    assert SQL.count(old)
-    write(tmp_path, sql=SQL.replace(old, new, 1))
-    assert mistake(tmp_path).startswith(f"{NAME}.sql: {said}")
+    ):
+        assert SQL.count(old)
+        write(tmp_path, sql=SQL.replace(old, new, 1))
+        assert mistake(tmp_path).startswith(f"{NAME}.sql: {said}")
 
 
 def with_property(name: str, kind: str = "string", **stated: Any) -> dict[str, Any]:
@@ -131,9 +128,8 @@ def test_what_a_column_means_is_stated_in_the_blueprint_or_in_another_table_and_
     assert given["schema"]["properties"]["calls"] == {"type": "number", "title": "Calls"}
 
 
-@pytest.mark.parametrize(
-    ("blueprint", "said"),
-    [
+def test_a_mistake_in_the_json_is_one_line_with_file_and_name(tmp_path: Path) -> None:
+    for blueprint, said in (
         ({"identifier": NAME}, "is no blueprint as Port takes it: Object missing required field `title`"),
         (
             {**BLUEPRINT, "identifier": "other"},
@@ -146,11 +142,9 @@ def test_what_a_column_means_is_stated_in_the_blueprint_or_in_another_table_and_
             "is no blueprint as Port takes it: Object contains unknown",
         ),
         ({**BLUEPRINT, "table": {"columns_of": "openai.use"}}, "table: columns_of: openai.use is no table"),
-    ],
-)
-def test_a_mistake_in_the_json_is_one_line_with_file_and_name(tmp_path: Path, blueprint: Any, said: str) -> None:
-    write(tmp_path, blueprint)
-    assert mistake(tmp_path).startswith(f"model_day.json: {said}")
+    ):
+        write(tmp_path, blueprint)
+        assert mistake(tmp_path).startswith(f"model_day.json: {said}")
 
 
 def test_files_that_are_no_pair_or_no_json_are_named(tmp_path: Path) -> None:

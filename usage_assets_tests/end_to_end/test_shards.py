@@ -103,14 +103,11 @@ def test_a_connection_in_two_is_refused_until_the_main_one_agrees(sandbox: Sandb
         assert project.fetch("claude", DAYS, *FETCHED["claude"]).success
 
 
-@pytest.mark.parametrize(
-    ("shard", "reason"),
-    [
+def test_a_shard_without_connections_is_refused(tmp_path: Path) -> None:
+    for shard, reason in (
         ("north", "USAGE_SHARD: no connection has shard = 'north'; known: east, west"),
         ("East", "USAGE_SHARD: String should match pattern '^[a-z][a-z0-9_]{0,39}$' (set in the environment or .env)"),
-    ],
-)
-def test_a_shard_without_connections_is_refused(tmp_path: Path, shard: str, reason: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        build_definitions(settings_of(tmp_path, shard))
-    assert str(refused.value) == reason
+    ):
+        with pytest.raises(SettingsError) as refused:
+            build_definitions(settings_of(tmp_path, shard))
+        assert str(refused.value) == reason

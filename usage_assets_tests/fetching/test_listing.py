@@ -144,29 +144,31 @@ def test_any_other_list_that_is_not_there_or_refused_is_an_error(sandbox: Sandbo
 # People and secrets
 
 
-@pytest.mark.parametrize(
-    ("policy", "name", "email"),
-    [("ids", None, ""), ("hash", None, "person-"), ("names", "Alice Ångström", "alice@acme-robotics.example")],
-)
-def test_people_are_kept_as_the_policy_says(fetch: Fetch, policy: str, name: str | None, email: str) -> None:
-    alice: Any = fetch("anthropic", USERS, policy).items[0]
-    assert alice.name == name
-    assert (alice.email or "").startswith(email)
-    assert bool(alice.email) == bool(email)
+def test_people_are_kept_as_the_policy_says(fetch: Fetch) -> None:
+    for policy, name, email in (
+        ("ids", None, ""),
+        ("hash", None, "person-"),
+        ("names", "Alice Ångström", "alice@acme-robotics.example"),
+    ):
+        alice: Any = fetch("anthropic", USERS, policy).items[0]
+        assert alice.name == name
+        assert (alice.email or "").startswith(email)
+        assert bool(alice.email) == bool(email)
 
 
 @every_lookup
-@pytest.mark.parametrize("policy", ["ids", "hash"])
-def test_no_address_no_persons_name_and_no_key_is_kept(
-    fetch: Fetch, provider: str, lookup: Lookup, policy: str
-) -> None:
-    items = fetch(provider, lookup, policy).items
-    if policy == "ids" and {column.name: column.address for column in columns(lookup.row)}["id"] == "only_id":
-        items = [msgspec.structs.replace(item, id="") for item in items]
-    kept = str(items)
-    assert "Ångström" not in kept
-    assert "sk-" not in kept
-    assert "@" not in kept.replace("notebook of dana@", "" if policy == "ids" else "@")
+def test_no_address_no_persons_name_and_no_key_is_kept(fetch: Fetch, provider: str, lookup: Lookup) -> None:
+    for policy in (
+        "ids",
+        "hash",
+    ):
+        items = fetch(provider, lookup, policy).items
+        if policy == "ids" and {column.name: column.address for column in columns(lookup.row)}["id"] == "only_id":
+            items = [msgspec.structs.replace(item, id="") for item in items]
+        kept = str(items)
+        assert "Ångström" not in kept
+        assert "sk-" not in kept
+        assert "@" not in kept.replace("notebook of dana@", "" if policy == "ids" else "@")
 
 
 # Spend limits

@@ -80,19 +80,19 @@ def test_what_is_not_as_declared_is_refused_with_its_place_and_day(answers: Answ
                 assert f"$.data[0].{path} ({DAY}): " in raised.value.message
 
 
-@pytest.mark.parametrize(("name", "path", "column", "field"), BESIDE_MONEY)
-def test_what_is_no_money_stops_no_money(answers: Answers, name: str, path: str, column: str, field: str) -> None:
+def test_what_is_no_money_stops_no_money(answers: Answers) -> None:
     """It is null, and kept with the fields that are unknown, of which a check warns."""
-    provider, endpoint = ENDPOINTS[name]
-    expected = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
-    values: Sequence[object] = ("free", Decimal("1e400"), True, [], 2**80, {"of": 1})
-    for value in values:
-        fetched = fetch_spoilt(answers, name, path, value)
-        rows = fetched.rows.to_pylist()
-        assert json.loads(rows[0].pop("other_fields")).keys() == {field}, value
-        assert fetched.unknown_fields == {field: 1}, value
-        rows[0] |= {"other_fields": expected[0]["other_fields"]}
-        assert rows == [expected[0] | {column: None}, *expected[1:]], value
+    for name, path, column, field in BESIDE_MONEY:
+        provider, endpoint = ENDPOINTS[name]
+        expected = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
+        values: Sequence[object] = ("free", Decimal("1e400"), True, [], 2**80, {"of": 1})
+        for value in values:
+            fetched = fetch_spoilt(answers, name, path, value)
+            rows = fetched.rows.to_pylist()
+            assert json.loads(rows[0].pop("other_fields")).keys() == {field}, value
+            assert fetched.unknown_fields == {field: 1}, value
+            rows[0] |= {"other_fields": expected[0]["other_fields"]}
+            assert rows == [expected[0] | {column: None}, *expected[1:]], value
 
 
 def test_a_count_that_no_column_can_hold_is_refused(answers: Answers) -> None:
@@ -100,37 +100,37 @@ def test_a_count_that_no_column_can_hold_is_refused(answers: Answers) -> None:
         fetch_spoilt(answers, "openai/usage_completions", "results[0].input_tokens", 2**63)
 
 
-@pytest.mark.parametrize(
-    ("name", "path", "value"),
-    [
+def test_a_bucket_that_is_not_one_utc_day_is_refused(answers: Answers) -> None:
+    for name, path, value in (
         ("openai/costs", "start_time", 1794441600 + 3600),
         ("openai/costs", "end_time", 1794441600 + 7 * 86400),
         ("openai/usage_completions", "end_time", 1794441600),
         ("anthropic/cost_report", "ending_at", "2026-11-19T00:00:00Z"),
-    ],
-)
-def test_a_bucket_that_is_not_one_utc_day_is_refused(answers: Answers, name: str, path: str, value: object) -> None:
-    with pytest.raises(PermanentError, match="is not within one UTC day") as raised:
-        fetch_spoilt(answers, name, path, value)
-    assert str(DAY) in raised.value.message
+    ):
+        with pytest.raises(PermanentError, match="is not within one UTC day") as raised:
+            fetch_spoilt(answers, name, path, value)
+        assert str(DAY) in raised.value.message
 
 
-@pytest.mark.parametrize("policy", ["ids", "names"])
-def test_unknown_fields_inside_objects_and_of_buckets_are_kept_and_counted(answers: Answers, policy: Any) -> None:
-    provider, endpoint = ENDPOINTS["openai/costs"]
-    body = answers.real(provider, endpoint)
-    share = "0.1234567890123456789012345"
-    news = {"contact": "new\nsomeone@example.com", "share": Decimal(share)}
-    spoil(body["data"][0], "results[0].amount.tax", news)
-    spoil(body["data"][0], "revision", 3)
-    body["later"] = True
-    answers.replace(provider, endpoint, body)
-    fetched = answers.new_client(provider, people=People(policy)).fetch(endpoint, [DAY])
-    kept = [json.loads(row["other_fields"]) for row in fetched.rows.to_pylist()]
-    contact = f"new\n{'someone@example.com' if policy == 'names' else 'address-dropped'}"
-    assert kept[0] == {"amount.tax": {"contact": contact, "share": share}, "bucket.revision": 3}
-    assert all(others == {"bucket.revision": 3} for others in kept[1:])
-    assert fetched.unknown_fields == {"amount.tax": 1, "bucket.revision": len(kept), "page.later": 1}
+def test_unknown_fields_inside_objects_and_of_buckets_are_kept_and_counted(answers: Answers) -> None:
+    for policy in (
+        "ids",
+        "names",
+    ):
+        provider, endpoint = ENDPOINTS["openai/costs"]
+        body = answers.real(provider, endpoint)
+        share = "0.1234567890123456789012345"
+        news = {"contact": "new\nsomeone@example.com", "share": Decimal(share)}
+        spoil(body["data"][0], "results[0].amount.tax", news)
+        spoil(body["data"][0], "revision", 3)
+        body["later"] = True
+        answers.replace(provider, endpoint, body)
+        fetched = answers.new_client(provider, people=People(policy)).fetch(endpoint, [DAY])
+        kept = [json.loads(row["other_fields"]) for row in fetched.rows.to_pylist()]
+        contact = f"new\n{'someone@example.com' if policy == 'names' else 'address-dropped'}"
+        assert kept[0] == {"amount.tax": {"contact": contact, "share": share}, "bucket.revision": 3}
+        assert all(others == {"bucket.revision": 3} for others in kept[1:])
+        assert fetched.unknown_fields == {"amount.tax": 1, "bucket.revision": len(kept), "page.later": 1}
 
 
 def test_fields_that_are_named_like_our_own_columns_cannot_replace_them(answers: Answers) -> None:

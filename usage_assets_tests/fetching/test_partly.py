@@ -119,13 +119,18 @@ def test_a_range_that_is_refused_day_by_day_is_not_asked_for_day_by_day(answers:
     assert len(answers.sandbox.requests()) - asked < 2 * MOST_REFUSALS
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 429])
-def test_what_refuses_the_connection_refuses_all_days(answers: Answers, status: int) -> None:
-    provider, endpoint = EVERY_ENDPOINT["anthropic/claude_code"]
-    answers.faults(provider, endpoint, REFUSED | {"status": status, "calls": [3, 4]})
-    with pytest.raises(ProviderError) as raised:
-        answers.new_client(provider, concurrency=1).fetch(endpoint, DAYS, partly=True)
-    assert not raised.value.days
+def test_what_refuses_the_connection_refuses_all_days(answers: Answers) -> None:
+    for status in (
+        401,
+        403,
+        404,
+        429,
+    ):
+        provider, endpoint = EVERY_ENDPOINT["anthropic/claude_code"]
+        answers.faults(provider, endpoint, REFUSED | {"status": status, "calls": [3, 4]})
+        with pytest.raises(ProviderError) as raised:
+            answers.new_client(provider, concurrency=1).fetch(endpoint, DAYS, partly=True)
+        assert not raised.value.days
 
 
 def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(answers: Answers, tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ import json
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
@@ -53,18 +51,13 @@ def test_keys_of_one_name_are_numbered_whatever_the_order_of_their_records(answe
     assert sorted(map(str, rows)) == sorted(map(str, fetched(answers, *records[::-1]).rows.to_pylist()))
 
 
-@pytest.mark.parametrize(
-    ("actor", "numbers"),
-    [
+def test_equal_records_are_told_apart_of_keys_and_not_of_a_person(answers: Answers) -> None:
+    for actor, numbers in (
         ({"type": "api_actor", "api_key_name": "ci"}, [1, 2]),
         ({"type": "user_actor", "email_address": "ann@example.com"}, [1, 1]),  # the warehouse refuses them
-    ],
-)
-def test_equal_records_are_told_apart_of_keys_and_not_of_a_person(
-    answers: Answers, actor: dict[str, Any], numbers: list[int]
-) -> None:
-    rows = fetched(answers, {"actor": actor}, {"actor": actor}).rows.to_pylist()
-    assert [row["occurrence"] for row in rows] == numbers
+    ):
+        rows = fetched(answers, {"actor": actor}, {"actor": actor}).rows.to_pylist()
+        assert [row["occurrence"] for row in rows] == numbers
 
 
 def metrics(sessions: int) -> dict[str, Any]:
@@ -73,15 +66,18 @@ def metrics(sessions: int) -> dict[str, Any]:
     return {"num_sessions": sessions, "lines_of_code": {"added": 1, "removed": 1}, **dict.fromkeys(counts, 0)}
 
 
-@pytest.mark.parametrize("name", ["usage_messages", "cost_report"])
-def test_rows_of_equal_dimensions_are_as_many_rows(answers: Answers, name: str) -> None:
+def test_rows_of_equal_dimensions_are_as_many_rows(answers: Answers) -> None:
     """Web searches come in a row of their own, and a report is the sum of its rows."""
-    provider, endpoint = ENDPOINTS[f"anthropic/{name}"]
-    body = answers.real(provider, endpoint)
-    [first, *_] = results = body["data"][0]["results"]
-    body["data"][0]["results"] = [*results, first]
-    answers.replace(provider, endpoint, body)
-    rows = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
-    assert sorted(row["occurrence"] or 1 for row in rows) == [*[1] * len(results), 2]
-    [second] = [row for row in rows if row["occurrence"]]
-    assert {**second, "occurrence": None} in rows
+    for name in (
+        "usage_messages",
+        "cost_report",
+    ):
+        provider, endpoint = ENDPOINTS[f"anthropic/{name}"]
+        body = answers.real(provider, endpoint)
+        [first, *_] = results = body["data"][0]["results"]
+        body["data"][0]["results"] = [*results, first]
+        answers.replace(provider, endpoint, body)
+        rows = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
+        assert sorted(row["occurrence"] or 1 for row in rows) == [*[1] * len(results), 2]
+        [second] = [row for row in rows if row["occurrence"]]
+        assert {**second, "occurrence": None} in rows

@@ -187,14 +187,17 @@ def test_rows_of_one_page_that_are_equal_in_everything_both_count(answers: Answe
     assert stored(bucket(answers, {"num_model_requests": 8}, {"num_model_requests": 8}), tmp_path) == 16
 
 
-@pytest.mark.parametrize("second", [8, 9])
-def test_a_row_on_two_pages_is_not_counted_twice(answers: Answers, tmp_path: Path, second: int) -> None:
+def test_a_row_on_two_pages_is_not_counted_twice(answers: Answers, tmp_path: Path) -> None:
     """Nor one that has changed in between."""
-    pages = []
-    for requests, more in ((8, True), (second, False)):
-        page = answers.real(PROVIDER, COMPLETIONS)
-        page["data"][0]["results"] = [USE | {"num_model_requests": requests}]
-        pages.append(page | {"has_more": more, "next_page": "page_2" if more else None})
-    answers.replace(PROVIDER, COMPLETIONS, *pages)
-    with pytest.raises(WarehouseError, match=r"2 rows for one .*occurrence"):
-        stored(answers.new_client(PROVIDER).fetch(COMPLETIONS, [DAY]), tmp_path)
+    for second in (
+        8,
+        9,
+    ):
+        pages = []
+        for requests, more in ((8, True), (second, False)):
+            page = answers.real(PROVIDER, COMPLETIONS)
+            page["data"][0]["results"] = [USE | {"num_model_requests": requests}]
+            pages.append(page | {"has_more": more, "next_page": "page_2" if more else None})
+        answers.replace(PROVIDER, COMPLETIONS, *pages)
+        with pytest.raises(WarehouseError, match=r"2 rows for one .*occurrence"):
+            stored(answers.new_client(PROVIDER).fetch(COMPLETIONS, [DAY]), tmp_path)

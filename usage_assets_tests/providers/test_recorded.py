@@ -366,11 +366,11 @@ def test_a_budget_says_what_it_is_for() -> None:
     }
 
 
-@pytest.mark.parametrize("name", [name for name in BODIES if "download_links" in name])
-def test_links_lead_to_every_file(name: str) -> None:
-    body = BODIES[name]
-    [day] = body.days
-    _, endpoint = body.asked
-    answer: Json = decoded(body.path.read_bytes())
-    assert endpoint.links
-    assert [*endpoint.links(answer, Window(day, day))] == answer["download_links"]
+def test_links_lead_to_every_file() -> None:
+    for name in [name for name in BODIES if "download_links" in name]:
+        body = BODIES[name]
+        [day] = body.days
+        _, endpoint = body.asked
+        answer: Json = decoded(body.path.read_bytes())
+        assert endpoint.links
+        assert [*endpoint.links(answer, Window(day, day))] == answer["download_links"]
