@@ -89,178 +89,131 @@ class Endpoint:
     schema: tuple[str, str]  # file under fixtures/schemas, fragment
 
 
-def openai_usage(name: str, *dimensions: str, schema: str = "openai_usage.json") -> Endpoint:
-    """One of OpenAI's usage reports."""
-    path = f"/openai/v1/organization/usage/{name}"
-    return Endpoint(
-        "openai", f"usage_{name}", path, unix_window, {"group_by[]": list(dimensions), "limit": 31}, (schema, "")
-    )
+WINDOWS: dict[str, Callable[[date, date], dict[str, Any]]] = {
+    "unix": unix_window,
+    "rfc3339": rfc3339_window,
+    "starting_at": lambda start, _end: {"starting_at": str(start)},
+    "date": lambda start, _end: {"date": str(start)},
+    "dates": lambda start, end: {"starting_date": str(start), "ending_date": str(end)},
+    "start_date": lambda start, end: {"start_date": str(start), "end_date": str(end)},
+    "both_dates": lambda start, _end: {"start_date": str(start), "end_date": str(start)},
+    "day": lambda start, _end: {"year": start.year, "month": start.month, "day": start.day},
+    "milliseconds": lambda start, end: {"startDate": unix(start) * 1000, "endDate": unix(end) * 1000 - 1},
+}
 
 
-CALLER = ("project_id", "user_id", "api_key_id")
+def endpoints(provider: str, base: str, file: str, text: str) -> dict[tuple[str, str], Endpoint]:
+    """Endpoints of a provider, of lines: name, path below the base, window, definition in the schema, finest query."""
+    found: dict[tuple[str, str], Endpoint] = {}
+    for name, path, window, definition, *queries in map(str.split, text.strip().splitlines()):
+        finest = {
+            key: value.split(",") if key.endswith("[]") else int(value) if value.isdigit() else value
+            for key, _, value in (pair.partition("=") for query in queries for pair in query.split("&"))
+        }
+        fragment = "" if definition == "-" else f"#/$defs/{definition}"
+        found[provider, name] = Endpoint(provider, name, f"{base}{path}", WINDOWS[window], finest, (file, fragment))
+    return found
+
+
+WHO, CALL = "limit=31&group_by[]=project_id,user_id,api_key_id", "model,batch,service_tier,api_source"
+OF_WORKSPACES = "limit=31&group_by[]=workspace_id"
 ENDPOINTS = {
-    (endpoint.provider, endpoint.name): endpoint
-    for endpoint in (
-        Endpoint(
-            "openai",
-            "costs",
-            "/openai/v1/organization/costs",
-            unix_window,
-            {"group_by[]": ["project_id", "user_id", "line_item", "api_key_id", "api_source"], "limit": 180},
-            ("openai_usage.json", ""),
-        ),
-        openai_usage("completions", *CALLER, "model", "batch", "service_tier", "api_source"),
-        openai_usage("embeddings", *CALLER, "model"),
-        openai_usage("moderations", *CALLER, "model"),
-        openai_usage("images", *CALLER, "model", "size", "source"),
-        openai_usage("audio_speeches", *CALLER, "model"),
-        openai_usage("audio_transcriptions", *CALLER, "model"),
-        openai_usage("vector_stores", "project_id"),
-        openai_usage("code_interpreter_sessions", "project_id"),
-        openai_usage("file_search_calls", *CALLER, "vector_store_id"),
-        openai_usage("web_search_calls", *CALLER, "model", "context_level", "api_source"),
-        openai_usage(
-            "decisions", *CALLER, "model", "batch", "service_tier", "api_source", schema="openai_decisions.json"
-        ),
-        Endpoint(
-            "anthropic",
-            "usage_messages",
-            "/anthropic/v1/organizations/usage_report/messages",
-            rfc3339_window,
-            {"group_by[]": ["workspace_id", "api_key_id", "account_id", "model", "service_tier"], "limit": 31},
-            ("anthropic_legacy_reports.json", "#/$defs/messages_usage_report"),
-        ),
-        Endpoint(
-            "anthropic",
-            "cost_report",
-            "/anthropic/v1/organizations/cost_report",
-            rfc3339_window,
-            {"group_by[]": ["workspace_id", "description"], "limit": 31},
-            ("anthropic_legacy_reports.json", "#/$defs/cost_report"),
-        ),
-        Endpoint(
-            "anthropic",
-            "claude_code",
-            "/anthropic/v1/organizations/usage_report/claude_code",
-            lambda start, _end: {"starting_at": str(start)},
-            {"limit": 10},
-            ("anthropic_legacy_reports.json", "#/$defs/claude_code_usage_report"),
-        ),
-        Endpoint(
-            "chatgpt",
-            "codex_usage",
-            f"/chatgpt/v1/analytics/codex/workspaces/{CHATGPT_WORKSPACE_ID}/usage",
-            unix_window,
-            {"limit": 100},
-            ("chatgpt_codex_usage.json", ""),
-        ),
-    )
+    **endpoints(
+        "openai",
+        "/openai/v1/organization/",
+        "openai_usage.json",
+        f"""
+        costs  costs  unix  -  limit=180&group_by[]=project_id,user_id,line_item,api_key_id,api_source
+        usage_completions                usage/completions                unix  -  {WHO},{CALL}
+        usage_embeddings                 usage/embeddings                 unix  -  {WHO},model
+        usage_moderations                usage/moderations                unix  -  {WHO},model
+        usage_images                     usage/images                     unix  -  {WHO},model,size,source
+        usage_audio_speeches             usage/audio_speeches             unix  -  {WHO},model
+        usage_audio_transcriptions       usage/audio_transcriptions       unix  -  {WHO},model
+        usage_vector_stores              usage/vector_stores              unix  -  limit=31&group_by[]=project_id
+        usage_code_interpreter_sessions  usage/code_interpreter_sessions  unix  -  limit=31&group_by[]=project_id
+        usage_file_search_calls          usage/file_search_calls          unix  -  {WHO},vector_store_id
+        usage_web_search_calls           usage/web_search_calls           unix  -  {WHO},model,context_level,api_source
+        """,
+    ),
+    **endpoints(
+        "openai",
+        "/openai/v1/organization/",
+        "openai_decisions.json",
+        f"usage_decisions  usage/decisions  unix  -  {WHO},{CALL}",
+    ),
+    **endpoints(
+        "anthropic",
+        "/anthropic/v1/organizations/",
+        "anthropic_legacy_reports.json",
+        f"""
+        usage_messages  usage_report/messages     rfc3339      messages_usage_report     {OF_WORKSPACES},api_key_id,account_id,model,service_tier
+        cost_report     cost_report               rfc3339      cost_report               {OF_WORKSPACES},description
+        claude_code     usage_report/claude_code  starting_at  claude_code_usage_report  limit=10
+        """,  # noqa: E501
+    ),
+    **endpoints(
+        "chatgpt",
+        f"/chatgpt/v1/analytics/codex/workspaces/{CHATGPT_WORKSPACE_ID}/",
+        "chatgpt_codex_usage.json",
+        "codex_usage  usage  unix  -  limit=100",
+    ),
 }
-
 # The old endpoints have neither pages nor buckets, and a key of their own.
-LEGACY_ENDPOINTS = {
-    (endpoint.provider, endpoint.name): endpoint
-    for endpoint in (
-        Endpoint(
-            "openai_legacy",
-            "billing_usage",
-            "/openai/v1/dashboard/billing/usage",
-            lambda start, end: {"start_date": str(start), "end_date": str(end)},
-            {},
-            ("openai_legacy.json", "#/$defs/billing_usage"),
-        ),
-        Endpoint(
-            "openai_legacy",
-            "usage",
-            "/openai/v1/usage",
-            lambda start, _end: {"date": str(start)},
-            {},
-            ("openai_legacy.json", "#/$defs/usage"),
-        ),
-    )
-}
+LEGACY_ENDPOINTS = endpoints(
+    "openai_legacy",
+    "/openai/v1/",
+    "openai_legacy.json",
+    """
+    billing_usage  dashboard/billing/usage  start_date  billing_usage
+    usage          usage                    date        usage
+    """,
+)
 ANALYTICS = "/anthropic/v1/organizations/analytics/"
-
-
-def analytics(name: str, width: str, *dimensions: str, **more: Any) -> Endpoint:
-    """One of Anthropic's newer reports, or a cut of it."""
-    report = name.partition("_by_")[0]
-    return Endpoint(
-        "anthropic_analytics",
-        name,
-        f"{ANALYTICS}{report}",
-        rfc3339_window,
-        {"group_by[]": list(dimensions), width: "1d", "limit": 1000, **more},
-        ("anthropic_analytics.json", f"#/$defs/{report}"),
-    )
-
-
-IDENTITY = ("workspace_id", "actor", "api_key_id", "model", "service_tier")
-MANAGED = ("agent_id", "deployment_id", "environment_id")
-SLACK = ("slack_channel_id", "claude_tag_category")
-BY_TIME = {"order_by": "time", "order": "asc"}
-ANALYTICS_ENDPOINTS = {
-    (endpoint.provider, endpoint.name): endpoint
-    for endpoint in (
-        analytics("usage", "time_bucket_width", *IDENTITY, **BY_TIME),
-        analytics("cost", "time_bucket_width", *IDENTITY, "cost_type", "token_type", **BY_TIME),
-        analytics("usage_report", "bucket_width", "product", "model", limit=31),
-        analytics("cost_report", "bucket_width", "product", "model", limit=31),
-        analytics("user_usage_report", "bucket_width", "product", "model"),
-        analytics("user_cost_report", "bucket_width", "product", "model"),
-        analytics("usage_by_product", "time_bucket_width", "product", "workspace_id", "model", **BY_TIME),
-        analytics("cost_by_product", "time_bucket_width", "product", "workspace_id", "model", "cost_type", **BY_TIME),
-        analytics("cost_by_agent", "time_bucket_width", *MANAGED, "workspace_id", "model", "cost_type", **BY_TIME),
-        analytics("cost_by_slack_channel", "time_bucket_width", *SLACK, "product", "model", "cost_type", **BY_TIME),
-    )
-}
-
-
-def engagement(name: str, path: str = "") -> Endpoint:
-    """One of Claude Enterprise's engagement reports, of a day."""
-    return Endpoint(
-        "anthropic_analytics",
-        name,
-        f"{ANALYTICS}{path or name}",
-        (lambda start, end: {"starting_date": str(start), "ending_date": str(end)})
-        if name == "summaries"
-        else (lambda start, _end: {"date": str(start)}),
-        {"limit": 1000},
-        ("anthropic_analytics.json", f"#/$defs/{name}"),
-    )
-
-
-ENGAGEMENT_ENDPOINTS = {
-    (endpoint.provider, endpoint.name): endpoint
-    for endpoint in (
-        *map(engagement, ("summaries", "users", "skills", "connectors", "plugins", "artifacts")),
-        engagement("chat_projects", "apps/chat/projects"),
-    )
-}
-BILLING = f"/github_copilot/organizations/{COPILOT_ORGANIZATION}/settings/billing"
-
-
-def github_billing(name: str, path: str) -> Endpoint:
-    """One of GitHub's billing reports, which are of one day."""
-    return Endpoint(
-        "github_copilot",
-        name,
-        f"{BILLING}/{path}",
-        lambda start, _end: {"year": start.year, "month": start.month, "day": start.day},
-        {},
-        ("github_copilot.json", f"#/$defs/{name}"),
-    )
-
-
+PAGE = "limit=1000&bucket_width=1d&group_by[]=product,model"
+BY_TIME = "limit=1000&time_bucket_width=1d&order_by=time&order=asc&group_by[]="
+ANALYTICS_ENDPOINTS = endpoints(
+    "anthropic_analytics",
+    ANALYTICS,
+    "anthropic_analytics.json",
+    f"""
+    usage  usage  rfc3339  usage  {BY_TIME}workspace_id,actor,api_key_id,model,service_tier
+    cost  cost  rfc3339  cost  {BY_TIME}workspace_id,actor,api_key_id,model,service_tier,cost_type,token_type
+    usage_report  usage_report  rfc3339  usage_report  {PAGE}&limit=31
+    cost_report  cost_report  rfc3339  cost_report  {PAGE}&limit=31
+    user_usage_report  user_usage_report  rfc3339  user_usage_report  {PAGE}
+    user_cost_report  user_cost_report  rfc3339  user_cost_report  {PAGE}
+    usage_by_product  usage  rfc3339  usage  {BY_TIME}product,workspace_id,model
+    cost_by_product  cost  rfc3339  cost  {BY_TIME}product,workspace_id,model,cost_type
+    cost_by_agent  cost  rfc3339  cost  {BY_TIME}agent_id,deployment_id,environment_id,workspace_id,model,cost_type
+    cost_by_slack_channel  cost  rfc3339  cost  {BY_TIME}slack_channel_id,claude_tag_category,product,model,cost_type
+    """,
+)
+ENGAGEMENT_ENDPOINTS = endpoints(
+    "anthropic_analytics",
+    ANALYTICS,
+    "anthropic_analytics.json",
+    """
+    summaries      summaries           dates  summaries      limit=1000
+    users          users               date   users          limit=1000
+    skills         skills              date   skills         limit=1000
+    connectors     connectors          date   connectors     limit=1000
+    plugins        plugins             date   plugins        limit=1000
+    artifacts      artifacts           date   artifacts      limit=1000
+    chat_projects  apps/chat/projects  date   chat_projects  limit=1000
+    """,
+)
 # One answer a day, without pages.
-COPILOT_ENDPOINTS = {
-    (endpoint.provider, endpoint.name): endpoint
-    for endpoint in (
-        github_billing("ai_credits", "ai_credit/usage"),
-        github_billing("premium_requests", "premium_request/usage"),
-        github_billing("billing_usage", "usage"),
-    )
-}
+COPILOT_ENDPOINTS = endpoints(
+    "github_copilot",
+    f"/github_copilot/organizations/{COPILOT_ORGANIZATION}/settings/billing/",
+    "github_copilot.json",
+    """
+    ai_credits        ai_credit/usage        day  ai_credits
+    premium_requests  premium_request/usage  day  premium_requests
+    billing_usage     usage                  day  billing_usage
+    """,
+)
 # Files behind links, which are signed and take no key.
 COPILOT_FILES = {
     ("github_copilot", name): Endpoint(
@@ -273,53 +226,29 @@ COPILOT_FILES = {
     )
     for name in ("users_1_day", "organization_1_day")
 }
-
-
-def litellm_activity(name: str) -> Endpoint:
-    """One of LiteLLM's reports of a day."""
-    return Endpoint(
-        "litellm",
-        f"{name}_activity",
-        f"/litellm/{name}/daily/activity",
-        lambda start, _end: {"start_date": str(start), "end_date": str(start)},
-        {"page_size": 1000},
-        ("litellm.json", "#/$defs/SpendAnalyticsPaginatedResponse"),
-    )
-
-
-OPENROUTER_ACTIVITY = Endpoint(
-    "openrouter",
-    "activity",
-    "/openrouter/activity",
-    lambda start, _end: {"date": str(start)},
-    {"group_by": "workspace"},
-    ("openrouter.json", "#/$defs/activity"),
-)
 # Numbered pages of one day.
-LITELLM_ENDPOINTS = {(endpoint.provider, endpoint.name): endpoint for endpoint in map(litellm_activity, ENTITIES)}
-GATEWAY_ENDPOINTS = LITELLM_ENDPOINTS | {("openrouter", "activity"): OPENROUTER_ACTIVITY}
-
-
-def cursor_report(name: str, path: str) -> Endpoint:
-    """One of Cursor's reports, which are read with POST."""
-    return Endpoint(
-        "cursor",
-        name,
-        f"/cursor/teams/{path}",
-        lambda start, end: {"startDate": unix(start) * 1000, "endDate": unix(end) * 1000 - 1},
-        {"page": 1, "pageSize": 500},
-        ("cursor.json", f"#/$defs/{name}"),
-    )
-
-
-# Numbered pages.
-CURSOR_ENDPOINTS = {
-    (endpoint.provider, endpoint.name): endpoint
-    for endpoint in (
-        cursor_report("usage_events", "filtered-usage-events"),
-        cursor_report("daily_usage", "daily-usage-data"),
-    )
-}
+LITELLM_ENDPOINTS = endpoints(
+    "litellm",
+    "/litellm/",
+    "litellm.json",
+    "\n".join(
+        f"{of}_activity {of}/daily/activity both_dates SpendAnalyticsPaginatedResponse page_size=1000" for of in ENTITIES
+    ),
+)
+GATEWAY_ENDPOINTS = LITELLM_ENDPOINTS | endpoints(
+    "openrouter", "/openrouter/", "openrouter.json", "activity  activity  date  activity  group_by=workspace"
+)
+OPENROUTER_ACTIVITY = GATEWAY_ENDPOINTS["openrouter", "activity"]
+# Numbered pages, which are read with POST.
+CURSOR_ENDPOINTS = endpoints(
+    "cursor",
+    "/cursor/teams/",
+    "cursor.json",
+    """
+    usage_events  filtered-usage-events  milliseconds  usage_events  page=1&pageSize=500
+    daily_usage   daily-usage-data       milliseconds  daily_usage   page=1&pageSize=500
+    """,
+)
 POST_PATHS = {endpoint.path for endpoint in CURSOR_ENDPOINTS.values()} | {"/cursor/teams/spend"}
 LEGACY_PATHS = {endpoint.path for endpoint in LEGACY_ENDPOINTS.values()}
 

@@ -1,5 +1,6 @@
 """A client of the emulated Port in this process, and the blueprints that its tests write to."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,7 @@ DAY = "2026-11-01T00:00:00Z"
 UPSERT = {"upsert": "true"}
 
 TEAM: dict[str, Any] = {"identifier": "squad", "title": "Squad", "schema": {"properties": {}}}
-USAGE: dict[str, Any] = {
+USAGE: dict[str, Any] = json.loads("""{
     "identifier": "usage",
     "title": "Usage",
     "icon": "OpenAI",
@@ -33,16 +34,16 @@ USAGE: dict[str, Any] = {
             "link": {"type": "string", "format": "url"},
             "note": {"type": "string", "format": "markdown"},
             "basis": {"type": "string", "enum": ["billed", "estimated"]},
-            "days": {"type": "array", "items": {"type": "string", "format": "date-time"}},
+            "days": {"type": "array", "items": {"type": "string", "format": "date-time"}}
         },
-        "required": ["day"],
+        "required": ["day"]
     },
     "calculationProperties": {"double": {"title": "Double", "calculation": ".properties.cost * 2", "type": "number"}},
     "relations": {
-        "squad": {"target": "squad", "required": False, "many": False},
-        "peers": {"target": "usage", "required": False, "many": True},
-    },
-}
+        "squad": {"target": "squad", "required": false, "many": false},
+        "peers": {"target": "usage", "required": false, "many": true}
+    }
+}""")
 
 
 class Clock:

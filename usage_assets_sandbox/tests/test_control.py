@@ -26,9 +26,10 @@ def cost_units(rows: list[Any]) -> Units:
     return {"usd": [Decimal(row["amount"]["value"]) for row in rows]}
 
 
-def counters(**fields: str) -> Callable[[list[Any]], Units]:
-    """Units that are plain fields of the rows."""
-    return lambda rows: {unit: [row[field] for row in rows] for unit, field in fields.items()}
+def counters(fields: str) -> Callable[[list[Any]], Units]:
+    """Units that are plain fields of the rows: the field, or ``unit=field``."""
+    named = [(unit, field or unit) for unit, _, field in (each.partition("=") for each in fields.split())]
+    return lambda rows: {unit: [row[field] for row in rows] for unit, field in named}
 
 
 def message_units(rows: list[Any]) -> Units:
@@ -60,27 +61,28 @@ def codex_units(rows: list[Any]) -> Units:
 
 UNITS: dict[str, Callable[[list[Any]], Units]] = {
     "costs": cost_units,
-    "usage_completions": counters(
-        input_tokens="input_tokens", output_tokens="output_tokens", num_model_requests="num_model_requests"
-    ),
-    "usage_embeddings": counters(embeddings_input_tokens="input_tokens", embeddings_requests="num_model_requests"),
-    "usage_moderations": counters(moderations_input_tokens="input_tokens", moderations_requests="num_model_requests"),
-    "usage_images": counters(images="images", images_requests="num_model_requests"),
-    "usage_audio_speeches": counters(speech_characters="characters", speech_requests="num_model_requests"),
-    "usage_audio_transcriptions": counters(transcribed_seconds="seconds", transcription_requests="num_model_requests"),
-    "usage_vector_stores": counters(vector_store_byte_days="usage_bytes"),
-    "usage_code_interpreter_sessions": counters(code_interpreter_sessions="num_sessions"),
-    "usage_file_search_calls": counters(file_searches="num_requests"),
-    "usage_web_search_calls": counters(web_searches="num_requests", web_search_model_requests="num_model_requests"),
-    "usage_decisions": counters(
-        decisions_input_tokens="input_tokens",
-        decisions_output_tokens="output_tokens",
-        decisions_requests="num_model_requests",
-    ),
     "usage_messages": message_units,
     "cost_report": cents_units,
     "claude_code": code_units,
     "codex_usage": codex_units,
+} | {
+    f"usage_{name}": counters(fields)
+    for name, fields in (
+        line.split(maxsplit=1)
+        for line in """\
+            completions                input_tokens output_tokens num_model_requests
+            embeddings                 embeddings_input_tokens=input_tokens embeddings_requests=num_model_requests
+            moderations                moderations_input_tokens=input_tokens moderations_requests=num_model_requests
+            images                     images images_requests=num_model_requests
+            audio_speeches             speech_characters=characters speech_requests=num_model_requests
+            audio_transcriptions       transcribed_seconds=seconds transcription_requests=num_model_requests
+            vector_stores              vector_store_byte_days=usage_bytes
+            code_interpreter_sessions  code_interpreter_sessions=num_sessions
+            file_search_calls          file_searches=num_requests
+            web_search_calls           web_searches=num_requests web_search_model_requests=num_model_requests
+            decisions                  decisions_input_tokens=input_tokens decisions_output_tokens=output_tokens \
+                                       decisions_requests=num_model_requests""".splitlines()
+    )
 }
 
 

@@ -1,6 +1,7 @@
 """The emulated Port refuses a scorecard that Port would refuse."""
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from usage_assets_sandbox.port import PortStore
 from usage_assets_sandbox.tests.port_client import Clock, Port, assert_refused, client_of, provisioned
 
 PATH = "blueprints/usage/scorecards"
-CHEAP: dict[str, Any] = {
+CHEAP: dict[str, Any] = json.loads("""{
     "identifier": "cheap",
     "title": "Cheap",
     "filter": {"combinator": "or", "conditions": [{"property": "$team", "operator": "isNotEmpty"}]},
@@ -19,11 +20,11 @@ CHEAP: dict[str, Any] = {
             "identifier": "below_ten",
             "title": "Below ten",
             "level": "Good",
-            "query": {"combinator": "and", "conditions": [{"property": "cost", "operator": "<", "value": 10}]},
+            "query": {"combinator": "and", "conditions": [{"property": "cost", "operator": "<", "value": 10}]}
         }
     ],
-    "levels": [{"title": "Bad", "color": "red"}, {"title": "Good", "color": "green"}],
-}
+    "levels": [{"title": "Bad", "color": "red"}, {"title": "Good", "color": "green"}]
+}""")
 
 
 @pytest.fixture
