@@ -55,8 +55,8 @@ class Shape(NamedTuple):
 
     record: str = "data[0]"
     """Where the first record stands."""
-    elsewhere: Mapping[str, str | None] = {}
-    """Columns that are not read from the record's field of their name: where in it they are, if anywhere."""
+    elsewhere: str = ""
+    """Columns that are not read from the record's field of their name: ``column=place in it``, or ``column``."""
     required: str | None = None
     """The amount or counter that every record has, where the columns do not say which."""
     amount: str | None = None
@@ -70,11 +70,14 @@ class Shape(NamedTuple):
     names_days: bool = True
     """Whether an answer says which day it is of."""
 
+    @property
+    def places(self) -> dict[str, str | None]:
+        """Where the columns are that are elsewhere, if anywhere."""
+        return {column: place or None for column, _, place in (each.partition("=") for each in self.elsewhere.split())}
+
 
 BUCKETS_OF_ROWS = Shape("data[0].results[0]")
-OF_AN_API_KEY = Shape(
-    elsewhere=dict.fromkeys(column for column, field in ACTOR.items() if field.startswith("provider."))
-)
+OF_AN_API_KEY = Shape(elsewhere=" ".join(column for column, field in ACTOR.items() if field.startswith("provider.")))
 """The first record's actor has no cloud platform."""
 OF_A_PRODUCT = Shape("data[0].results[0]", never_null=("model",))
 """Code execution is what has neither product nor model."""
@@ -84,47 +87,31 @@ def entity_of_gateway(endpoint: Endpoint) -> Shape:
     """The first entity of the recorded answer, whose name is the table's grain."""
     body = json.loads((ROOT / "fixtures" / "litellm" / endpoint.name / "recorded.json").read_text())
     name = next(iter(body["results"][0]["breakdown"]["entities"]))
-    return Shape(
-        f"results[0].breakdown.entities.{name}", elsewhere=dict.fromkeys(endpoint.row.grain, "^"), has_pages=False
-    )
+    return Shape(f"results[0].breakdown.entities.{name}", elsewhere=f"{endpoint.row.grain[0]}=^", has_pages=False)
 
 
-ITEMS_OF_A_DAY = Shape("usageItems[0]", elsewhere=dict.fromkeys(("unit", "unit_type")), has_pages=False)
+ITEMS_OF_A_DAY = Shape("usageItems[0]", elsewhere="unit unit_type", has_pages=False)
 """A unit is one of those that are known."""
-TEXTS_OF_A_FILE = Shape(
-    "[0]", elsewhere=dict.fromkeys(("organization", "breakdown")), optional_parts=("pull_requests",), has_pages=False
-)
+TEXTS_OF_A_FILE = Shape("[0]", elsewhere="organization breakdown", optional_parts=("pull_requests",), has_pages=False)
 SHAPES = {
     "anthropic.claude_code": Shape(
-        elsewhere={
-            "model_breakdown": None,
-            "estimated_cost_usd_cents": "model_breakdown[0].estimated_cost.amount",
-        },
+        elsewhere="model_breakdown estimated_cost_usd_cents=model_breakdown[0].estimated_cost.amount"
     ),
     "chatgpt.codex_usage": Shape(
-        elsewhere={
-            **dict.fromkeys(("cut", "workspace_id", "shape", "code_attribution")),
-            "client_id": "clients[0].client_id",
-            "model": "models[0].model",
-            "speed": "models[0].speed",
-            **{name: f"totals.{name}" for name in MEASURES},
-        },
+        elsewhere="cut workspace_id shape code_attribution client_id=clients[0].client_id model=models[0].model "
+        f"speed=models[0].speed {' '.join(f'{name}=totals.{name}' for name in MEASURES)}",
         optional_parts=("actor", "clients", "models"),
     ),
     "openai_legacy.billing_usage": Shape(
         "daily_costs[0].line_items[0]",
-        elsewhere=dict.fromkeys(("cost_cents", "total_usage_cents")),
+        elsewhere="cost_cents total_usage_cents",
         required="cost",
         never_null=("name",),
         has_pages=False,
     ),
     "openai_legacy.usage": Shape(
-        elsewhere={
-            **dict.fromkeys(("list_name", "requests", "context_tokens", "generated_tokens")),
-            **dict.fromkeys(("images", "seconds", "characters")),
-            "model": "snapshot_id",
-            "cached_context_tokens": "n_cached_context_tokens_total",
-        },
+        elsewhere="list_name requests context_tokens generated_tokens images seconds characters model=snapshot_id "
+        "cached_context_tokens=n_cached_context_tokens_total",
         required="n_requests",
         has_pages=False,
     ),
@@ -137,19 +124,15 @@ SHAPES = {
     "anthropic_analytics.user_usage_report": Shape(),
     "anthropic_analytics.user_cost_report": Shape(),
     "anthropic_analytics.users": Shape(
-        elsewhere=dict.fromkeys(("claude_code_tool_actions", "office_metrics", "chat_cowork_unified_metrics")),
+        elsewhere="claude_code_tool_actions office_metrics chat_cowork_unified_metrics",
         optional_parts=("claude_tag_metrics",),
         has_pages=False,
         names_days=False,
     ),
     "litellm.user_activity": Shape(
         "results[0]",
-        elsewhere={
-            **dict.fromkeys(("cut", "api_key", "api_key_alias")),
-            "model": "breakdown.models.claude-haiku-4-5.^",
-            "custom_llm_provider": "breakdown.providers.openai.^",
-            "user_id": "breakdown.entities.svc-helpdesk.^",
-        },
+        elsewhere="cut api_key api_key_alias model=breakdown.models.claude-haiku-4-5.^ "
+        "custom_llm_provider=breakdown.providers.openai.^ user_id=breakdown.entities.svc-helpdesk.^",
         never_null=("model", "custom_llm_provider", "user_id"),
         has_pages=False,
     ),
@@ -158,7 +141,7 @@ SHAPES = {
         for provider, endpoint in OVER_HTTP.values()
         if provider.name == "litellm" and len(endpoint.row.grain) == 1
     },
-    "openrouter.activity": Shape(elsewhere={"stated_at": None}, has_pages=False),
+    "openrouter.activity": Shape(elsewhere="stated_at", has_pages=False),
     "github_copilot.ai_credits": ITEMS_OF_A_DAY,
     "github_copilot.premium_requests": ITEMS_OF_A_DAY,
     "github_copilot.billing_usage": ITEMS_OF_A_DAY,
@@ -166,19 +149,8 @@ SHAPES = {
     "github_copilot.organization_1_day": TEXTS_OF_A_FILE,
     "cursor.usage_events": Shape(
         "usageEvents[4]",
-        elsewhere=dict.fromkeys(
-            (
-                "kind",
-                "kind_as_sent",
-                "charge",
-                "events",
-                "events_without_price",
-                "is_cloud_agent",
-                "service_account_id",
-                "service_account_name",
-                "service_account_email",
-            )
-        ),
+        elsewhere="kind kind_as_sent charge events events_without_price is_cloud_agent "
+        "service_account_id service_account_name service_account_email",
         amount="chargedCents",
         optional_parts=("tokenUsage",),
         has_pages=False,
@@ -235,7 +207,7 @@ class Target:
         """
         row = self.endpoint.row
         own = dict(zip(row.__struct_fields__, row.__struct_encode_fields__, strict=True))
-        spelled: dict[str, str | None] = {**own, **self.says.elsewhere}
+        spelled: dict[str, str | None] = {**own, **self.says.places}
         return {
             column.name: self.place(field)
             for column in columns(row)
@@ -427,12 +399,16 @@ def kind(name: str, **options: Any) -> Callable[[Target], Fault]:
     return lambda _: {"fault": name, **options}
 
 
-def edit(*operations: Mapping[str, Any]) -> Fault:
-    """The real answer, edited."""
-    return {"fault": "edit", "operations": list(operations)}
+def edit(*operations: Mapping[str, Any] | str) -> Fault:
+    """The real answer, edited. An operation that has a path only may be a text: ``delete data[0]``."""
+    named = [
+        dict(zip(("do", "path"), each.split(maxsplit=1), strict=True)) if isinstance(each, str) else each
+        for each in operations
+    ]
+    return {"fault": "edit", "operations": named}
 
 
-def edited(*operations: Mapping[str, Any]) -> Callable[[Target], Fault]:
+def edited(*operations: Mapping[str, Any] | str) -> Callable[[Target], Fault]:
     """The same of every endpoint."""
     return lambda _: edit(*operations)
 
@@ -477,7 +453,7 @@ def nulls(target: Target) -> Fault:
 
 def sparse(target: Target) -> Fault:
     """A first record without anything optional, as old ones are."""
-    return edit(*({"do": "delete", "path": path} for path in unknowns(target)))
+    return edit(*(f"delete {path}" for path in unknowns(target)))
 
 
 def outside(target: Target) -> Fault:
@@ -499,18 +475,10 @@ def outside(target: Target) -> Fault:
     )
 
 
-def reversed_order(target: Target) -> Fault:
+def reversed_order(_target: Target) -> Fault:
     """The last bucket or record first."""
-    paths = (
-        "data",
-        "data[*].results",
-        "daily_costs",
-        "daily_costs[*].line_items",
-        "usageItems",
-        "results",
-        "usageEvents",
-    )
-    return edit(*({"do": "reverse", "path": path} for path in paths))
+    buckets = ("data", "data[*].results", "daily_costs", "daily_costs[*].line_items")
+    return edit(*(f"reverse {path}" for path in (*buckets, "usageItems", "results", "usageEvents")))
 
 
 def more(token: str | None) -> Callable[[Target], Fault]:
@@ -732,17 +700,15 @@ CASES = [
             small_pages=True,
         ),
         "bucket over two pages": Case(kind("split_bucket", bucket=0)),
-        "the same rows twice": Case(edited({"do": "double", "path": "data"})),
-        "the same day twice on a page": Case(edited({"do": "double", "path": "data"})),
-        "missing bucket": Case(edited({"do": "delete", "path": "data[0]"}), days=2),
+        "the same rows twice": Case(edited("double data")),
+        "the same day twice on a page": Case(edited("double data")),
+        "missing bucket": Case(edited("delete data[0]"), days=2),
         "bucket outside the window": Case(outside),
         "figures that end before the day": Case(
             edited(put("data_refreshed_at", f"{DAY}T00:00:00Z")), raises=NotServedYetError
         ),
-        "a bucket with 100 groups, which has lost the others": Case(
-            edited(*[{"do": "double", "path": "data[0].results"}] * 6)
-        ),
-        "a cut that lacks a row": Case(edited({"do": "delete", "path": "data[0]"}), lasting=(1, 3)),
+        "a bucket with 100 groups, which has lost the others": Case(edited(*["double data[0].results"] * 6)),
+        "a cut that lacks a row": Case(edited("delete data[0]"), lasting=(1, 3)),
         "400, a day that is too recent": Case(
             status(400, f"date: {DAY} is too recent; the latest available day is {DAY - ONE_DAY}"),
             raises=NotServedYetError,
@@ -762,22 +728,18 @@ CASES = [
         "a file that fails with 500": Case(at_files(status(500))),
         "half a file": Case(at_files(kind("truncate"))),
         "an empty file": Case(at_files(kind("replace", text=""))),
-        "fewer events than the answer states": Case(
-            edited({"do": "delete", "path": "usageEvents[0]"}), raises=MovedError
-        ),
+        "fewer events than the answer states": Case(edited("delete usageEvents[0]"), raises=MovedError),
         "a page that says two things about what follows": Case(edited(put("pagination.hasNextPage", True))),
         "a kind of charge that nobody knows": Case(
-            lambda target: edit(
-                put(target.place("kind"), NEVER_SEEN), {"do": "delete", "path": target.place("isChargeable")}
-            )
+            lambda target: edit(put(target.place("kind"), NEVER_SEEN), f"delete {target.place('isChargeable')}")
         ),
         "a billed event without any price": Case(
             lambda target: edit(
                 put(target.place("kind"), "Usage-based"),
-                *({"do": "delete", "path": target.place(name)} for name in ("chargedCents", "tokenUsage")),
+                *(f"delete {target.place(name)}" for name in ("chargedCents", "tokenUsage")),
             )
         ),
-        "numbered pages that are not counted": Case(edited({"do": "delete", "path": "pagination"})),
+        "numbered pages that are not counted": Case(edited("delete pagination")),
         "a unit of Copilot that nobody knows": Case(
             lambda target: edit(put(f"{target.says.record}.unitType", NEVER_SEEN))
         ),
@@ -788,9 +750,9 @@ CASES = [
         "true as an amount": Case(amount_is("true")),
         "text as an amount": Case(amount_is('"free"')),
         "null as an amount": Case(amount_is("null")),
-        "missing amount": Case(lambda target: edit({"do": "delete", "path": target.amount})),
+        "missing amount": Case(lambda target: edit(f"delete {target.amount}")),
         "missing counters": Case(
-            lambda target: edit(*({"do": "delete", "path": path} for path in target.expected.values())),
+            lambda target: edit(*(f"delete {path}" for path in target.expected.values())),
             kept=Effect("null, never 0", _without_counters),
         ),
         "mixed currencies": Case(

@@ -48,8 +48,8 @@ REFUSALS = (
         [*range(2, 99)],
         bad=DAYS,
     ),
-    Refusal("one of two cuts", "chatgpt/codex_usage", edit({"do": "delete", "path": "data[2].totals"}), [2]),
-    Refusal("no bucket", "openai/usage_completions", edit({"do": "delete", "path": "data[2]"}), [1]),
+    Refusal("one of two cuts", "chatgpt/codex_usage", edit("delete data[2].totals"), [2]),
+    Refusal("no bucket", "openai/usage_completions", edit("delete data[2]"), [1]),
     Refusal(
         "a refusal that does not say which day",
         "openai/usage_completions",
@@ -67,7 +67,7 @@ REFUSALS = (
     Refusal(
         "a cut that does not add up",
         "anthropic_analytics/usage_by_agent",
-        edit({"do": "delete", "path": "data[0]"}),
+        edit("delete data[0]"),
         [1, 3],
         bad=DAYS[:1],
     ),
@@ -136,7 +136,7 @@ def test_what_refuses_the_connection_refuses_all_days(answers: Answers) -> None:
 def test_a_day_that_an_archived_answer_has_no_bucket_for_is_refused(answers: Answers, tmp_path: Path) -> None:
     """Earlier releases stored and archived such answers."""
     (provider, endpoint), days = EVERY_ENDPOINT["openai/costs"], DAYS[:3]
-    answers.faults(provider, endpoint, edit({"do": "delete", "path": "data[1]"}))
+    answers.faults(provider, endpoint, edit("delete data[1]"))
     lenient = replace(endpoint, bucket_per_day=False)
     archive = Archive(tmp_path, max_megabytes=100, max_days=400)
     archive.write(answers.new_client(provider, keep=packed).fetch(lenient, days).responses)
