@@ -35,31 +35,35 @@ GAMES = " ".join(
     f"extensions/report/usage_assets_report_tests/{name}.py"
     for name in ("statistics/test_delivered_again", "statistics/test_forecast", "test_compared")
 )
-JOBS: Sequence[Job] = (
-    Job("make check", 1, 0),
-    Job("make test", 20, 1),
-    Job("make focus", 5, 1),
-    Job("make litellm", 2, 1),
-    Job("make drift", 1, 1),
-    Job("make audit", 30, 2),
-    Job("make bench", 30, 2),
-    Job("make drill SEED={seed}", 30, 3),
-    Job("make distributed", 7, 3),
-    Job("make test-browser", 2, 3),
-    Job("make wheel", 2, 3),
-    Job("make newest", 12, 3),
-    Job("make drill-lake SEED={seed}", 30, 4),
-    Job("make drill-postgres SEED={seed}", 30, 4),
-    Job("{python} -m usage_assets_tests.forked_children 1000", 5, 5),
-    *(Job(f"make alone EXTENSION={each}", 6, 5) for each in EXTENSIONS),
-    Job("make alone PYTHON=python3.12", 15, 6),
-    Job("make alone PYTHON=python3.13", 15, 6),
-    Job(f"env USAGE_EXAMPLES=20000 {PLAYED} {QUERIES}", 12, 6),
-    Job(f"env USAGE_EXAMPLES=2500 {PLAYED} -n 2 {STATEMENTS}", 30, 6),
-    Job("make audit WAREHOUSE=lake", 90, 7),
-    Job(f"env USAGE_EXAMPLES=10000 {PLAYED} -n 2 {GAMES}", 17, 7),
-    Job("make demo UI=0", 3, 0),
-)
+JOBS: Sequence[Job] = tuple(
+    Job(command, int(minutes), int(night))
+    for minutes, night, command in (
+        line.split(maxsplit=2)
+        for line in f"""\
+            1   0  make check
+            20  1  make test
+            5   1  make focus
+            2   1  make litellm
+            1   1  make drift
+            30  2  make audit
+            30  2  make bench
+            30  3  make drill SEED={{seed}}
+            7   3  make distributed
+            2   3  make test-browser
+            2   3  make wheel
+            12  3  make newest
+            30  4  make drill-lake SEED={{seed}}
+            30  4  make drill-postgres SEED={{seed}}
+            5   5  {{python}} -m usage_assets_tests.forked_children 1000
+            15  6  make alone PYTHON=python3.12
+            15  6  make alone PYTHON=python3.13
+            12  6  env USAGE_EXAMPLES=20000 {PLAYED} {QUERIES}
+            30  6  env USAGE_EXAMPLES=2500 {PLAYED} -n 2 {STATEMENTS}
+            90  7  make audit WAREHOUSE=lake
+            17  7  env USAGE_EXAMPLES=10000 {PLAYED} -n 2 {GAMES}
+            3   0  make demo UI=0""".splitlines()
+    )
+) + tuple(Job(f"make alone EXTENSION={each}", 6, 5) for each in EXTENSIONS)
 
 
 @click.group()

@@ -22,6 +22,7 @@ from usage_assets.models.due import due_days
 from usage_assets.models.entities import ENTITIES, all_entities
 from usage_assets_tests.end_to_end.conftest import Project, hold_project, sandbox_environment, with_main_endpoints
 from usage_assets_tests.fixtures import ROOT, Sandbox, last_days, set_all
+from usage_assets_tests.models.days import cases
 from usage_assets_tests.port_user import PortUser, port_user
 
 DAY = last_days(1)[0]
@@ -73,36 +74,16 @@ def mistake(folder: Path) -> str:
 
 
 def test_a_mistake_in_the_sql_is_one_line_with_file_and_column(tmp_path: Path) -> None:
-    for old, new, said in (
-        ("as title", "as name", "column title is missing"),
-        (
-            "  'billing' as service",
-            "  'billing' as service, 1 as more",
-            "column more is no property and",
-        ),
-        (
-            "sum(amount_usd)",
-            "sum(amount_usd) / 2",
-            "column dollars is DOUBLE, which would be converted to",
-        ),
-        ("sum(amount_usd)", "sum(amount)", 'Binder Error: Referenced column "amount" not found in FROM'),
-        (
-            "usage_date, model\n",
-            "model\n",
-            "the first line must be -- grain: connection, usage_date, ...",
-        ),
-        ("select\n", "create table x as select\n", "must be one select statement"),
-        (
-            "from costs.",
-            "from ledger.assets, costs.",
-            "reads ledger.assets, which is not a table that da",
-        ),
-        (
-            "from costs.daily_costs",
-            "from openai.users",
-            "reads no table of days: a provider's, or costs.*",
-        ),
-    ):
+    for old, new, said in cases("""
+        as title -> as name -> column title is missing
+        'billing' as service -> 'billing' as service, 1 as more -> column more is no property and
+        sum(amount_usd) -> sum(amount_usd) / 2 -> column dollars is DOUBLE, which would be converted to
+        sum(amount_usd) -> sum(amount) -> Binder Error: Referenced column "amount" not found in FROM
+        usage_date, model -> model -> the first line must be -- grain: connection, usage_date, ...
+        select -> create table x as select -> must be one select statement
+        from costs. -> from ledger.assets, costs. -> reads ledger.assets, which is not a table that da
+        from costs.daily_costs -> from openai.users -> reads no table of days: a provider's, or costs.*
+    """):
         assert SQL.count(old)
         write(tmp_path, sql=SQL.replace(old, new, 1))
         assert mistake(tmp_path).startswith(f"{NAME}.sql: {said}")

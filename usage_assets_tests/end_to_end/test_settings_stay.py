@@ -16,6 +16,7 @@ from usage_assets.models.stated import STORE
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import on_both, on_file
 from usage_assets_tests.fixtures import IS_NIGHT, file_with_views, last_days
+from usage_assets_tests.models.days import cases
 from usage_assets_tests.postgres import is_lake
 from usage_assets_tests.terminal import COMMAND, Terminal
 
@@ -53,24 +54,29 @@ FILES = {
 FOR_EVER = frozenset({"dev", "sandbox", "mcp"})
 """They serve until they are stopped. ``dev`` is a code location, which stores what its file says."""
 WORDS: Mapping[str, Sequence[str]] = {
-    "backfill": (*DAYS, "--push"),
-    "bills accept": ("--connection", "anthropic", *DAYS),
-    "capture": ("--connection", "anthropic", "--day", DAY, "--out", "captured"),
-    "connection remove": ("never_there", "--yes"),
-    "explain": ("month",),
-    "export csv": ("anthropic.cost_report", "--out", "x.csv", "--force"),
-    "export parquet": ("anthropic.cost_report", "--out", "x.parquet", "--force"),
-    "export months": ("months",),
-    "export focus": (*DAYS, "--out", "focus.csv", "--force"),
-    "move": ("--to", "moved.duckdb"),
-    "new-provider": ("acme",),
-    "people forget": ("nobody@example.com", "--yes"),
-    "port mapping check": ("stated.toml",),
-    "port preview": ("claude_cost_record", "--day", DAY),
-    "query": ("select 1",),
-    "report": ("--refresh",),
-    "statement": ("--month", DAY[:7], "--out", "statements"),
-    "statement verify": ("stated.toml",),
+    **{
+        command: typed.split()
+        for command, typed in cases(f"""
+            backfill -> {" ".join(DAYS)} --push
+            bills accept -> --connection anthropic {" ".join(DAYS)}
+            capture -> --connection anthropic --day {DAY} --out captured
+            connection remove -> never_there --yes
+            explain -> month
+            export csv -> anthropic.cost_report --out x.csv --force
+            export parquet -> anthropic.cost_report --out x.parquet --force
+            export months -> months
+            export focus -> {" ".join(DAYS)} --out focus.csv --force
+            move -> --to moved.duckdb
+            new-provider -> acme
+            people forget -> nobody@example.com --yes
+            port mapping check -> stated.toml
+            port preview -> claude_cost_record --day {DAY}
+            report -> --refresh
+            statement -> --month {DAY[:7]} --out statements
+            statement verify -> stated.toml
+        """)
+    },
+    "query": ["select 1"],
 }
 """What is typed behind a command that needs more. A new command is typed alone until it has a line here."""
 VALUES: Mapping[str, Sequence[str | None]] = {

@@ -1,6 +1,6 @@
 """What an instance of ours adds to somebody else's project, and what it says of attributes that are wrong."""
 
-from collections.abc import Sequence
+import json
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from usage_assets.assets.names import Names
 from usage_assets.component import UsageAssetsComponent, follows_restatements
 from usage_assets_tests.alone import is_there, needs
 from usage_assets_tests.guest.conftest import ANTHROPIC, OPENAI, QUIETLY, instance_at, keys, loaded, refusal
+from usage_assets_tests.models.days import cases
 
 pytestmark = QUIETLY
 
@@ -101,27 +102,23 @@ def test_conditions_stand_for_the_daily_schedules(host: DefsFolderSandbox) -> No
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
-WRONG: Sequence[tuple[dict[str, Any], str]] = (
-    ({"key_prefix": []}, "key_prefix: []: letters, digits and single _ in each part, and at least one"),
-    ({"connections": []}, "connections: there is none: state at least one"),
-    (
-        {"connections": {"name": "openai", "key": "sk-admin-secret"}},
-        "connections: write a list: each connection begins",
-    ),
-    ({"connections": [{**OPENAI, "provider": "opnai"}]}, "ai_spend/defs.yaml: connection.1.provider: "),
-    ({"connections": [{**OPENAI, "key": "sk-admin-secret"}]}, "connection.1.key: write env:NAME or file:PATH"),
-    ({"connections": "nowhere.toml"}, "nowhere.toml: No such file or directory"),
-    ({"start_date": "soon"}, "USAGE_START_DATE: "),
-    ({"port": {"client_key": "env:X"}}, "port: client_key: unknown; known: client_id, client_secret, base_url"),
-    ({"port": {"client_id": "id-in-clear"}}, "port: client_id: write env:NAME or file:PATH"),
-    ({"port": {"client_id": "file:keys/id"}}, "/keys/id does not exist or is empty"),
-)
-
-
 def test_what_is_wrong_is_said_in_one_line(host: DefsFolderSandbox) -> None:
-    for attributes, said in WRONG:
-        instance_at(host, "ai_spend", **attributes)
-        assert said in refusal(host)
+    openai = json.dumps(OPENAI)[:-1]
+    for attributes, said in cases(f"""
+        "key_prefix": [] -> key_prefix: []: letters, digits and single _ in each part, and at least one
+        "connections": [] -> connections: there is none: state at least one
+        "connections": {{"name": "openai", "key": "sk-admin-secret"}}
+            -> connections: write a list: each connection begins
+        "connections": [{openai}, "provider": "opnai"}}] -> ai_spend/defs.yaml: connection.1.provider:
+        "connections": [{openai}, "key": "sk-admin-secret"}}] -> connection.1.key: write env:NAME or file:PATH
+        "connections": "nowhere.toml" -> nowhere.toml: No such file or directory
+        "start_date": "soon" -> USAGE_START_DATE:
+        "port": {{"client_key": "env:X"}} -> port: client_key: unknown; known: client_id, client_secret, base_url
+        "port": {{"client_id": "id-in-clear"}} -> port: client_id: write env:NAME or file:PATH
+        "port": {{"client_id": "file:keys/id"}} -> /keys/id does not exist or is empty
+    """):
+        instance_at(host, "ai_spend", **json.loads(f"{{{attributes}}}"))
+        assert said in refusal(host), attributes
 
 
 def test_instances_that_would_mix_what_they_store_or_push_are_refused(

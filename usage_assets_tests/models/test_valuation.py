@@ -1,6 +1,6 @@
 """What an amount is worth: only by a rate that somebody has stated, of that day, exactly; and which team it is of."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -22,20 +22,25 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, DERIVED, Days, raw
+from usage_assets_tests.models.days import DAY, DERIVED, Days, cases, lines, raw
 from usage_assets_tests.models.stated import EURO, stating
 
 YEN = ExchangeRate(currency="JPY", usd=Decimal("0.0066"), valid_from=DAY, source="ECB")
 
 
 LINE_ITEMS: Mapping[str | None, tuple[str | None, str | None]] = {
-    "gpt-5, input": ("gpt-5", "input"),
-    "gpt-4o-2024-08-06, cached input": ("gpt-4o-2024-08-06", "cached input"),
-    "ft:gpt-4o:acme::x1, output": ("ft:gpt-4o:acme::x1", "output"),
-    "priority | gpt-5.6-sol, output": ("gpt-5.6-sol", "output"),
-    "priority | gpt-5.6-sol, output, long context": ("gpt-5.6-sol", "output, long context"),
-    "gpt-image-2-2026-04-21 text, input": ("gpt-image-2-2026-04-21", "text input"),
-    "web search tool calls | gpt-4o": ("gpt-4o", "web search tool calls"),
+    **{
+        line_item: (model, usage_type)
+        for line_item, model, usage_type in cases("""
+            gpt-5, input -> gpt-5 -> input
+            gpt-4o-2024-08-06, cached input -> gpt-4o-2024-08-06 -> cached input
+            ft:gpt-4o:acme::x1, output -> ft:gpt-4o:acme::x1 -> output
+            priority | gpt-5.6-sol, output -> gpt-5.6-sol -> output
+            priority | gpt-5.6-sol, output, long context -> gpt-5.6-sol -> output, long context
+            gpt-image-2-2026-04-21 text, input -> gpt-image-2-2026-04-21 -> text input
+            web search tool calls | gpt-4o -> gpt-4o -> web search tool calls
+        """)
+    },
     "web search tool calls": (None, "web search tool calls"),
     **dict.fromkeys(("Image models, input, high", "gpt-5,input", "gpt-5, ", ", input", " ", "", None), (None, None)),
 }
@@ -105,17 +110,6 @@ def sums(days: Days, view: str, *columns: str) -> set[tuple[Any, ...]]:
     return {*days.tuples(f"select {', '.join(columns)}, native_amount, amount_usd from costs.{view}")}
 
 
-INVOICES: Sequence[tuple[Mapping[str, Any], bool, str]] = [
-    ({"total": Decimal("1.01")}, True, "invoiced $1.01, stored $1.01; 28 days of the month are not stored"),
-    ({"total": Decimal("1.0050")}, True, "invoiced $1.01, stored $1.01; "),
-    ({"total": Decimal("100.5")}, False, "invoiced $100.50, stored $1.01; "),
-    ({"total": Decimal(200), "currency": "JPY"}, True, "invoiced 200 JPY, stored 200 JPY; "),
-    ({"total": Decimal(2), "currency": "JPY"}, False, "invoiced 2 JPY, stored 200 JPY; "),
-    ({"total": Decimal(0), "month": "2026-10"}, True, "INV (anthropic 2026-10): invoiced $0.00, stored $0.00; 31 days"),
-]
-"""What an invoice states, whether it agrees, and what is said."""
-
-
 # Invoices
 
 
@@ -124,10 +118,17 @@ def test_an_invoice_agrees_with_what_is_stored_of_its_month_and_currency(days: D
     yen = raw(CostReport, currency="JPY", amount_cents=200)
     half = raw(CostReport, usage_date=day_after, amount_cents="0.5")
     days.spent(CostReport, raw(CostReport), yen, half, last=day_after)
-    for stated, agrees, said in INVOICES:
-        invoice = Invoice(**{"connection": "anthropic", "month": "2026-11", "id": "INV", **stated})
+    for total, currency, month, agrees, said in lines("""
+        1.01    USD  2026-11  yes  invoiced $1.01, stored $1.01; 28 days of the month are not stored
+        1.0050  USD  2026-11  yes  invoiced $1.01, stored $1.01;
+        100.5   USD  2026-11  no   invoiced $100.50, stored $1.01;
+        200     JPY  2026-11  yes  invoiced 200 JPY, stored 200 JPY;
+        2       JPY  2026-11  no   invoiced 2 JPY, stored 200 JPY;
+        0       USD  2026-10  yes  INV (anthropic 2026-10): invoiced $0.00, stored $0.00; 31 days
+    """):
+        invoice = Invoice(connection="anthropic", month=month, id="INV", total=Decimal(total), currency=currency)
         found = against_invoice(days.warehouse, invoice)
-        assert (found[0], said in found[1]) == (agrees, True), (stated, found)
+        assert (found[0], said in found[1]) == (agrees == "yes", True), (total, found)
 
 
 MISTAKES = (

@@ -19,6 +19,7 @@ from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 from usage_assets_tests.fixtures import execute
+from usage_assets_tests.models.days import lines
 from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, day, days, sample
 from usage_assets_tests.warehouse.test_database import DOUBLED, TWICE
@@ -282,46 +283,41 @@ def moderations(number: int, requests: int | None, grouped_by: str, model: str =
 
 OURS, THEIRS = ("question", "settled"), ("provider", "provisional")
 
-OF_THREE_DOLLARS = (
-    ("the same total", ["3"], OURS),
-    ("the same total of more rows", ["1", "1.5", "0.5"], OURS),
-    ("within the rounding of three rows", ["3.000000000003"], OURS),
-    ("within it, less", ["2.999999999997"], OURS),
-    ("beyond it", ["3.0000000000031"], THEIRS),
-    ("beyond it, less", ["2.9999999999969"], THEIRS),
-    ("refunded", ["-3"], THEIRS),
-)
-
 
 def test_another_grouping_is_a_restatement_where_the_totals_differ_by_more_than_a_providers_rounding(
     regrouped: Grouped,
 ) -> None:
-    before = [cost(n, amount, "a") for n in range(len(OF_THREE_DOLLARS)) for amount in ("1", "2")]
-    after = [cost(n, amount, "a,b") for n, (_, amounts, _) in enumerate(OF_THREE_DOLLARS) for amount in amounts]
-    said = regrouped([before, after])
-    assert [(name, said.get(n)) for n, (name, *_) in enumerate(OF_THREE_DOLLARS)] == [
-        (name, expected) for name, _, expected in OF_THREE_DOLLARS
-    ]
-
-
-OF_TWO_CURRENCIES: Sequence[tuple[dict[str | None, str], Said]] = (
-    ({"usd": "1", "eur": "2"}, OURS),
-    ({"usd": "2", "eur": "1"}, THEIRS),
-    ({"usd": "3"}, THEIRS),
-    ({"usd": "1", "eur": "2", "jpy": "5"}, THEIRS),
-    ({"usd": "1", "eur": "2", "jpy": "0"}, OURS),
-    ({"usd": "1", None: "2"}, THEIRS),
-)
-"""What a dollar and two euros are afterwards."""
+    """What three dollars are afterwards."""
+    of_each_day = lines("""
+        question  settled      3
+        question  settled      1  1.5  0.5
+        question  settled      3.000000000003
+        question  settled      2.999999999997
+        provider  provisional  3.0000000000031
+        provider  provisional  2.9999999999969
+        provider  provisional  -3
+    """)
+    before = [cost(n, amount, "a") for n in range(len(of_each_day)) for amount in ("1", "2")]
+    after = [cost(n, amount, "a,b") for n, (_, _, *amounts) in enumerate(of_each_day) for amount in amounts]
+    assert regrouped([before, after]) == {n: (cause, state) for n, (cause, state, *_) in enumerate(of_each_day)}
 
 
 def test_what_is_grouped_otherwise_agrees_in_every_currency(regrouped: Grouped) -> None:
+    """What a dollar and two euros are afterwards."""
+    of_each_day = lines("""
+        question  settled      1 usd  2 eur
+        provider  provisional  2 usd  1 eur
+        provider  provisional  3 usd
+        provider  provisional  1 usd  2 eur  5 jpy
+        question  settled      1 usd  2 eur  0 jpy
+        provider  provisional  1 usd  2
+    """)
     before, after = list[Costs](), list[Costs]()
-    for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES):
+    for n, (_, _, *amounts) in enumerate(of_each_day):
         before += [cost(n, "1", "a"), cost(n, "2", "a", "eur")]
-        after += [cost(n, amount, "b", currency) for currency, amount in amounts.items()]
-    said = regrouped([before, after])
-    assert [(amounts, said.get(n)) for n, (amounts, _) in enumerate(OF_TWO_CURRENCIES)] == [*OF_TWO_CURRENCIES]
+        for amount, _, currency in (each.partition(" ") for each in amounts):
+            after.append(cost(n, amount, "b", currency or None))
+    assert regrouped([before, after]) == {n: (cause, state) for n, (cause, state, *_) in enumerate(of_each_day)}
 
 
 COUNTERS: Sequence[tuple[Sequence[int | None], Sequence[int | None], Said]] = (

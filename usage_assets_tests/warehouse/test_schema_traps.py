@@ -18,6 +18,7 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.frames import from_frame
 from usage_assets.warehouse.values import Query, WarehouseError
+from usage_assets_tests.models.days import cases
 from usage_assets_tests.warehouse.samples import FULL, SAMPLE, Sample, answer, days, nothing_changes, sample, write
 
 NAMES = SAMPLE.arrow_schema.names
@@ -99,27 +100,23 @@ def test_it_does_not_depend_on_the_zone_of_a_process(new_warehouse: Warehouse, m
     assert not version.changed
 
 
-CONVERTED: Mapping[str, tuple[dict[str, str], str]] = {
-    "NaN": ({"model": "'NaN'::double"}, "model as DOUBLE, which would be converted to VARCHAR"),
-    "a float": ({"level": "2.7::double"}, "level as DOUBLE, which would be converted to BIGINT"),
-    "more digits": ({"amount": "1e-25::decimal(38,25)"}, r"amount as DECIMAL\(38,25\), which .* to DECIMAL"),
-    "too large": ({"amount": "100000000000000.5"}, "out of range! when casting from source column amount"),
-    "a moment": ({"usage_date": AT_NIGHT}, "usage_date as TIMESTAMP WITH TIME ZONE, which would be converted to DATE"),
-    "no zone": ({"noted_at": "timestamp '2026-11-01'"}, "noted_at as TIMESTAMP, which .* to TIMESTAMP WITH TIME ZONE"),
-    "another column": ({"extra": "1"}, "the query's columns differ from the declaration: extra"),
-}
-"""What a query computes otherwise, and what is said of it."""
-
-
 def test_what_a_query_would_have_converted_is_refused(warehouse: Warehouse) -> None:
     """Also while the file is held, which remembers what other queries compute."""
     write(warehouse, [FULL])
     with warehouse.held():
-        for name, (expressions, said) in CONVERTED.items():
+        for column, expression, said in cases(rf"""
+            model -> 'NaN'::double -> model as DOUBLE, which would be converted to VARCHAR
+            level -> 2.7::double -> level as DOUBLE, which would be converted to BIGINT
+            amount -> 1e-25::decimal(38,25) -> amount as DECIMAL\(38,25\), which .* to DECIMAL
+            amount -> 100000000000000.5 -> out of range! when casting from source column amount
+            usage_date -> {AT_NIGHT} -> usage_date as TIMESTAMP WITH TIME ZONE, which would be converted to DATE
+            noted_at -> timestamp '2026-11-01' -> noted_at as TIMESTAMP, which .* to TIMESTAMP WITH TIME ZONE
+            extra -> 1 -> the query's columns differ from the declaration: extra
+        """):
             warehouse.replace(SAMPLE, query(), days(0), "run")
             with nothing_changes(warehouse), pytest.raises(WarehouseError, match=said) as error:
-                warehouse.replace(SAMPLE, query(**expressions), days(0), "run")
-            assert "\n" not in str(error.value), name
+                warehouse.replace(SAMPLE, query(**{column: expression}), days(0), "run")
+            assert "\n" not in str(error.value), said
 
 
 def test_a_frame_of_a_decimal_that_does_not_fit_is_refused() -> None:

@@ -71,27 +71,32 @@ def test_a_refusal_is_one_line_without_a_secret(terminal: Terminal) -> None:
 
 # A catalog that the published mappings filled
 
-CODE_OF = {"record_date": "2026-01-01T00:00:00Z", "organization_id": "org"}
-DATED = {"date": "2026-01-01"}
-CLAUDE_OF = {"record_date": "2026-01-01T00:00:00Z", "model": "m"}
-MADE_BY_BOTH = [
-    (DAILY, "daily-2026-01-01", DATED),
-    (MODEL, f"gpt-5-{MIDNIGHT}", DATED | {"model": "gpt-5"}),
-    (MODEL, f"gpt-5-{MIDNIGHT}-12345678", DATED | {"model": "gpt-5"}),
-    (CLAUDE, "claude-opus-2026-01-01", CLAUDE_OF),
-    (CODE, "org-ada@acme.test-2026-01-01", CODE_OF),
-    (CODE, "org-key-unknown-2026-01-01", CODE_OF),
-    (COST, "2026-01-01-cost", {"record_date": "2026-01-01T00:00:00Z", "currency": "USD"}),
-]
-ONLY_PUBLISHED = [
-    (DAILY, "daily-unknown", DATED),
-    (MODEL, f"gpt-5-{MIDNIGHT + 300}", DATED | {"model": "gpt-5"}),
-    (MODEL, f"-{MIDNIGHT}", DATED | {"model": ""}),
-    (MODEL, "-0", DATED | {"model": ""}),
-    (MODEL, "gpt-5-0", DATED | {"model": "gpt-5"}),
-    (CLAUDE, "-2026-01-01", CLAUDE_OF),
-    (CODE, "org-unknown-2026-01-01", CODE_OF),
-]
+
+def entities(text: str) -> list[tuple[str, str, dict[str, str]]]:
+    """Blueprint, identifier and properties of each line."""
+    found = map(str.split, text.strip().splitlines())
+    return [(name, identifier, dict(each.split("=") for each in given)) for name, identifier, *given in found]
+
+
+DAY_OF_CODE = "record_date=2026-01-01T00:00:00Z organization_id=org"
+MADE_BY_BOTH = entities(f"""
+    {DAILY}   daily-2026-01-01                date=2026-01-01
+    {MODEL}   gpt-5-{MIDNIGHT}                date=2026-01-01 model=gpt-5
+    {MODEL}   gpt-5-{MIDNIGHT}-12345678       date=2026-01-01 model=gpt-5
+    {CLAUDE}  claude-opus-2026-01-01          record_date=2026-01-01T00:00:00Z model=m
+    {CODE}    org-ada@acme.test-2026-01-01    {DAY_OF_CODE}
+    {CODE}    org-key-unknown-2026-01-01      {DAY_OF_CODE}
+    {COST}    2026-01-01-cost                 record_date=2026-01-01T00:00:00Z currency=USD
+""")
+ONLY_PUBLISHED = entities(f"""
+    {DAILY}   daily-unknown           date=2026-01-01
+    {MODEL}   gpt-5-{MIDNIGHT + 300}  date=2026-01-01 model=gpt-5
+    {MODEL}   -{MIDNIGHT}             date=2026-01-01 model=
+    {MODEL}   -0                      date=2026-01-01 model=
+    {MODEL}   gpt-5-0                 date=2026-01-01 model=gpt-5
+    {CLAUDE}  -2026-01-01             record_date=2026-01-01T00:00:00Z model=m
+    {CODE}    org-unknown-2026-01-01  {DAY_OF_CODE}
+""")
 
 
 @pytest.fixture
@@ -138,7 +143,7 @@ def test_entities_that_no_ocean_integration_made_or_the_ledger_has_stay(
     others = [each for each in ONLY_PUBLISHED if each[0] != CODE]
     for name, identifier, properties in others:
         user.create(name, identifier, properties)
-    nobody = Entity(CODE, "org-unknown-2026-01-01", "unknown - 2026-01-01", CODE_OF, DAY)
+    nobody = Entity(CODE, "org-unknown-2026-01-01", "unknown - 2026-01-01", ONLY_PUBLISHED[-1][2], DAY)
     with port_of(filled.sandbox) as port:
         ledger = PortLedger(filled.warehouse, port.account, Slice("anthropic", DAY, DAY), ())
         assert push(port, Changes((nobody,)), ledger).upserted == 1
