@@ -346,3 +346,10 @@ def changes(text: str) -> Iterator[tuple[list[str], dict[str, Any], str]]:
         for name, _, value in (pair.partition("=") for pair in query.split("&")):
             change.setdefault(name, []).append(int(value) if value.isdigit() else value or None)
         yield names.split(","), {name: each if len(each) > 1 else each[0] for name, each in change.items()}, said
+
+
+def bodies(text: str) -> Iterator[tuple[Any, ...]]:
+    """Yield JSON, each at the beginning of a line, and behind arrows what is expected."""
+    for line in re.split(r"\n\s*(?=[{\[])", text.strip()):
+        body, *expected = re.split(r"\s+-> ", line)
+        yield json.loads(body), *expected

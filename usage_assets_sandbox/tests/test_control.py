@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from usage_assets_sandbox.credentials import dotenv
-from usage_assets_sandbox.tests.calling import ENDPOINTS, NOW, TODAY, SandboxCaller
+from usage_assets_sandbox.tests.calling import ENDPOINTS, NOW, TODAY, SandboxCaller, bodies
 
 OLDEST, YESTERDAY = TODAY - timedelta(days=90), TODAY - timedelta(days=1)
 FIRST = TODAY - timedelta(days=400)
@@ -149,20 +149,16 @@ def test_another_process_with_the_same_seed_is_the_same_company(sandbox: Sandbox
 
 
 def test_a_control_call_that_makes_no_sense_changes_nothing_and_says_why(sandbox: SandboxCaller) -> None:
-    for path, body, message in (
-        ("/clock", {}, "now is missing"),
-        ("/reset", {"sed": 7}, "unknown key sed"),
-        ("/restate", {"provider": "azure", "days": [str(RESTATED)], "change": "add"}, "provider must be one of openai"),
-        (
-            "/restate",
-            {"provider": "openai", "days": ["2027-01-01"], "change": "add"},
-            "2027-01-01 is outside the books",
-        ),
-        ("/currency", {"provider": "openai", "days": [str(RESTATED)], "currency": "euro"}, "a code of three letters"),
-        ("/faults", {"faults": [{"route": "GET /openai", "fault": "rain"}]}, "fault must be one of status"),
-        ("/faults", {"faults": [{"route": "GET /", "fault": "status"}]}, "the fault status needs status"),
-        ("/faults", {"faults": [{"route": "GET /", "fault": "html", "calls": [0]}]}, "calls must be"),
-    ):
+    for (path, body), message in bodies("""
+        ["/clock", {}] -> now is missing
+        ["/reset", {"sed": 7}] -> unknown key sed
+        ["/restate", {"provider": "azure", "days": ["2026-11-12"], "change": "add"}] -> provider must be one of openai
+        ["/restate", {"provider": "openai", "days": ["2027-01-01"], "change": "add"}] -> 2027-01-01 is outside the books
+        ["/currency", {"provider": "openai", "days": ["2026-11-12"], "currency": "euro"}] -> a code of three letters
+        ["/faults", {"faults": [{"route": "GET /openai", "fault": "rain"}]}] -> fault must be one of status
+        ["/faults", {"faults": [{"route": "GET /", "fault": "status"}]}] -> the fault status needs status
+        ["/faults", {"faults": [{"route": "GET /", "fault": "html", "calls": [0]}]}] -> calls must be
+    """):
         answer = sandbox.client.post(f"/control{path}", json=body)
         assert answer.status_code == 400
         assert message in answer.json()["error"]

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from usage_assets_sandbox.port import PortStore
+from usage_assets_sandbox.tests.calling import bodies
 from usage_assets_sandbox.tests.port_client import (
     CREDENTIALS,
     DAY,
@@ -129,41 +130,32 @@ def blueprint(**changes: object) -> dict[str, Any]:
     return {"identifier": "new", "title": "New", "schema": {"properties": {}}} | changes
 
 
-def with_property(definition: object, key: str = "p") -> dict[str, Any]:
-    return blueprint(schema={"properties": {key: definition}})
-
-
-def with_calculation(**changes: object) -> dict[str, Any]:
-    return blueprint(calculationProperties={"c": {"calculation": "1", "type": "string", **changes}})
-
-
-def with_aggregation(spec: object, **changes: object) -> dict[str, Any]:
-    aggregation = {"title": "A", "target": "usage", "calculationSpec": spec, **changes}
-    return blueprint(aggregationProperties={"a": aggregation})
-
-
-TEXT = {"type": "string"}
-COUNT = {"func": "count", "calculationBy": "entities"}
-SUM = {"func": "sum", "calculationBy": "property", "property": "cost"}
-TO_SQUAD = {"target": "squad", "required": False, "many": False}
-
-
 def test_a_blueprint_outside_the_schema_is_refused_and_the_fault_is_named(port: Port) -> None:
-    for body, fragment in (
-        ({"title": "New", "schema": {"properties": {}}}, "identifier"),
-        (blueprint(identifier="a b"), "'a b'"),
-        (blueprint(schema={"properties": {}, "required": ["p"]}), "'p'"),
-        (with_property({"type": "integer"}), "schema.properties.p"),
-        (with_property({"type": "string", "format": "uuid"}), "schema.properties.p"),
-        (with_property({"type": "string", "enum": ["a"], "enumColors": {"a": "black"}}), "schema.properties.p"),
-        (with_property(TEXT, key="p" * 101), "longer than 100"),
-        (with_calculation(colors={"a": "black"}), "calculationProperties.c"),
-        (blueprint(mirrorProperties={"m": {"path": "title"}}), "mirrorProperties.m"),
-        (with_aggregation(COUNT, target="none"), "'none'"),
-        (with_aggregation(SUM | {"func": "average", "averageOf": "year"}), "averageOf"),
-        (blueprint(relations={"r": TO_SQUAD | {"name": "x"}}), "`name`"),
-        (blueprint(relations={"r": TO_SQUAD | {"target": "none"}}), "'none'"),
+    long_name = {"schema": {"properties": {"p" * 101: {"type": "string"}}}}
+    for changes, fragment in (
+        *bodies("""
+            {"identifier": null} -> identifier
+            {"identifier": "a b"} -> 'a b'
+            {"schema": {"properties": {}, "required": ["p"]}} -> 'p'
+            {"schema": {"properties": {"p": {"type": "integer"}}}} -> schema.properties.p
+            {"schema": {"properties": {"p": {"type": "string", "format": "uuid"}}}} -> schema.properties.p
+            {"schema": {"properties": {"p": {"type": "string", "enum": ["a"], "enumColors": {"a": "black"}}}}}
+                -> schema.properties.p
+            {"calculationProperties": {"c": {"calculation": "1", "type": "string", "colors": {"a": "black"}}}}
+                -> calculationProperties.c
+            {"mirrorProperties": {"m": {"path": "title"}}} -> mirrorProperties.m
+            {"aggregationProperties": {"a": {"title": "A", "target": "none",
+                "calculationSpec": {"func": "count", "calculationBy": "entities"}}}}
+                -> 'none'
+            {"aggregationProperties": {"a": {"title": "A", "target": "usage", "calculationSpec": {
+                "func": "average", "averageOf": "year", "calculationBy": "property", "property": "cost"}}}}
+                -> averageOf
+            {"relations": {"r": {"target": "squad", "required": false, "many": false, "name": "x"}}} -> `name`
+            {"relations": {"r": {"target": "none", "required": false, "many": false}}} -> 'none'
+        """),
+        (long_name, "longer than 100"),
     ):
+        body = {name: value for name, value in blueprint(**changes).items() if value is not None}
         assert_refused(port.call("POST", "blueprints", body), 422, fragment)
         assert port.call("GET", "blueprints/new").status_code == 404
         replaced = port.call("PUT", "blueprints/usage", USAGE | body | {"identifier": body.get("identifier", 1)})
@@ -172,7 +164,7 @@ def test_a_blueprint_outside_the_schema_is_refused_and_the_fault_is_named(port: 
 
 
 def date_blueprint(form: str = "date") -> dict[str, Any]:
-    return with_property({"type": "string", "format": form}, key="when")
+    return blueprint(schema={"properties": {"when": {"type": "string", "format": form}}})
 
 
 def test_the_format_date_is_refused_wherever_a_blueprint_is_written(port: Port) -> None:
@@ -207,15 +199,19 @@ def test_a_blueprint_with_entities_or_dependents_is_not_deleted(port: Port) -> N
 
 def test_one_entity_outside_the_request_schema_fails_the_whole_call(port: Port) -> None:
     for bad, fragment in (
-        ({"properties": {"day": DAY}}, "identifier"),
-        (entity("Laptop key (Bob)"), "Laptop key"),
-        (entity("a,b"), "a,b"),
+        *bodies("""
+            {"properties": {"day": "2026-11-01T00:00:00Z"}} -> identifier
+            {"identifier": "Laptop key (Bob)", "properties": {"day": "2026-11-01T00:00:00Z"}} -> Laptop key
+            {"identifier": "a,b", "properties": {"day": "2026-11-01T00:00:00Z"}} -> a,b
+            {"identifier": "a", "properties": {"day": "2026-11-01T00:00:00Z", "a b": 1}} -> 'a b'
+            {"identifier": "a", "properties": {"day": "2026-11-01T00:00:00Z"}, "propertys": {}} -> propertys
+            {"identifier": "a", "properties": null} -> properties
+            {"identifier": "a", "properties": {"day": "2026-11-01T00:00:00Z"}, "relations": {"peers": ["a b"]}} -> 'a b'
+            {"identifier": "a", "properties": {"day": "2026-11-01T00:00:00Z"},
+                "relations": {"squad": {"combinator": "and", "rules": []}}}
+                -> relations
+        """),
         (entity("x" * 1001), "longer than 1000"),
-        (entity(**{"a b": 1}), "'a b'"),
-        ({**entity(), "propertys": {}}, "propertys"),
-        ({**entity(), "properties": None}, "properties"),
-        ({**entity(), "relations": {"peers": ["a b"]}}, "'a b'"),
-        ({**entity(), "relations": {"squad": {"combinator": "and", "rules": []}}}, "relations"),  # not emulated
     ):
         assert_refused(port.upsert(entity("good"), bad, entity("too")), 422, fragment)
         assert_refused(port.call("POST", "blueprints/usage/entities", bad, UPSERT), 422, fragment)
@@ -234,22 +230,25 @@ def test_a_bulk_call_has_one_to_twenty_entities(port: Port) -> None:
 
 # Entities: what fails only itself
 
-MISMATCHES: list[tuple[dict[str, Any], int, str]] = [
-    (entity("bad", unknown=1), 422, '"unknown"'),
-    ({"identifier": "bad"}, 422, '"day"'),
-    (entity("bad", day=None), 422, '"day"'),
-    (entity("bad", cost="1.5"), 422, '"cost" must be number'),
-    (entity("bad", tags={}), 422, '"tags" must be array'),
-    (entity("bad", basis="guessed"), 422, '"basis"'),
-    (entity("bad", days=["2026-11-01"]), 422, 'format "date-time"'),
-    (entity("bad", day="2026-11-01"), 422, 'format "date-time"'),
-    ({**entity("bad"), "relations": {"squad": ["x"]}}, 422, '"squad"'),
-    ({**entity("bad"), "relations": {"peers": ["good", "none"]}}, 404, '"none"'),
-]
-
 
 def test_an_entity_that_does_not_fit_its_blueprint_fails_alone(port: Port) -> None:
-    for bad, status, fragment in MISMATCHES:
+    for bad, code, fragment in bodies("""
+        {"identifier": "bad", "properties": {"day": "2026-11-01T00:00:00Z", "unknown": 1}} -> 422 -> "unknown"
+        {"identifier": "bad"} -> 422 -> "day"
+        {"identifier": "bad", "properties": {"day": null}} -> 422 -> "day"
+        {"identifier": "bad", "properties": {"day": "2026-11-01T00:00:00Z", "cost": "1.5"}}
+            -> 422 -> "cost" must be number
+        {"identifier": "bad", "properties": {"day": "2026-11-01T00:00:00Z", "tags": {}}} -> 422 -> "tags" must be array
+        {"identifier": "bad", "properties": {"day": "2026-11-01T00:00:00Z", "basis": "guessed"}} -> 422 -> "basis"
+        {"identifier": "bad", "properties": {"day": "2026-11-01T00:00:00Z", "days": ["2026-11-01"]}}
+            -> 422 -> format "date-time"
+        {"identifier": "bad", "properties": {"day": "2026-11-01"}} -> 422 -> format "date-time"
+        {"identifier": "bad", "properties": {"day": "2026-11-01T00:00:00Z"}, "relations": {"squad": ["x"]}}
+            -> 422 -> "squad"
+        {"identifier": "bad", "properties": {"day": "2026-11-01T00:00:00Z"}, "relations": {"peers": ["good", "none"]}}
+            -> 404 -> "none"
+    """):
+        status = int(code)
         answer = port.upsert(entity("good"), bad, entity("too"))
         assert answer.status_code == 207
         body = answer.json()
@@ -295,18 +294,19 @@ FIRST = {**entity(cost=1, model="m"), "title": "First", "team": "core", "relatio
 
 
 def test_upsert_replaces_and_merge_keeps_what_is_not_named(port: Port) -> None:
-    for query, sent, properties, title in (
-        (UPSERT, entity(cost=2), {"day": DAY, "cost": 2}, None),
-        (MERGE, entity(cost=2), {"day": DAY, "cost": 2, "model": "m"}, "First"),
-        (MERGE, entity(model=None), {"day": DAY, "cost": 1, "model": None}, "First"),
-        (MERGE, {"identifier": "a", "title": "Second"}, {"day": DAY, "cost": 1, "model": "m"}, "Second"),
-    ):
+    for is_merged, sent, properties, title in json.loads("""[
+        [false, {"properties": {"day": "2026-11-01T00:00:00Z", "cost": 2}}, {"cost": 2}, null],
+        [true, {"properties": {"day": "2026-11-01T00:00:00Z", "cost": 2}}, {"cost": 2, "model": "m"}, "First"],
+        [true, {"properties": {"day": "2026-11-01T00:00:00Z", "model": null}}, {"cost": 1, "model": null}, "First"],
+        [true, {"title": "Second"}, {"cost": 1, "model": "m"}, "Second"]
+    ]"""):
+        query = MERGE if is_merged else UPSERT
         assert port.upsert(FIRST).status_code == 200
-        assert port.upsert(sent, query=query).status_code == 200
+        assert port.upsert({"identifier": "a", **sent}, query=query).status_code == 200
         stored = port.entity("a")
-        assert (stored["properties"], stored["title"]) == (properties, title)
-        assert stored["relations"] == ({"peers": ["a"]} if query == MERGE else {})
-        assert stored["team"] == (["core"] if query == MERGE else [])
+        assert (stored["properties"], stored["title"]) == ({"day": DAY, **properties}, title)
+        assert stored["relations"] == ({"peers": ["a"]} if is_merged else {})
+        assert stored["team"] == (["core"] if is_merged else [])
 
 
 # Relations and deletes
@@ -345,23 +345,17 @@ def test_nothing_is_deleted_while_one_has_dependents_unless_they_may_go_too(port
 # Search
 
 
-def rule(operator: str, value: object, name: str = "a") -> dict[str, Any]:
-    return {"combinator": "and", "rules": [{"property": name, "operator": operator, "value": value}]}
-
-
-def bare(**fields: object) -> dict[str, Any]:
-    return {"combinator": "and", "rules": [fields]}
-
-
 def test_a_query_outside_the_schema_is_refused(port: Port) -> None:
-    for query, fragment in (
-        ({"combinator": "xor", "rules": []}, "combinator"),
-        (bare(property="a", operator="isEmpty", x=1), "`x`"),
-        (bare(property="$none", operator="isEmpty"), "$none"),
-        (rule("like", "x"), "like"),
-        (rule("in", [1]), "'in'"),
-        (rule("between", {"from": DAY, "to": "2026-11-02"}), "between"),
-    ):
+    for query, fragment in bodies("""
+        {"combinator": "xor", "rules": []} -> combinator
+        {"combinator": "and", "rules": [{"property": "a", "operator": "isEmpty", "x": 1}]} -> `x`
+        {"combinator": "and", "rules": [{"property": "$none", "operator": "isEmpty"}]} -> $none
+        {"combinator": "and", "rules": [{"property": "a", "operator": "like", "value": "x"}]} -> like
+        {"combinator": "and", "rules": [{"property": "a", "operator": "in", "value": [1]}]} -> 'in'
+        {"combinator": "and", "rules": [{"property": "a",
+            "operator": "between", "value": {"from": "2026-11-01T00:00:00Z", "to": "2026-11-02"}}]}
+            -> between
+    """):
         assert_refused(port.call("POST", "entities/search", query), 422, fragment)
         assert_refused(port.call("POST", "blueprints/usage/entities/search", {"query": query}), 422, fragment)
 

@@ -1,13 +1,12 @@
 """The emulated Port refuses a scorecard that Port would refuse."""
 
-import copy
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from usage_assets_sandbox.port import PortStore
+from usage_assets_sandbox.tests.calling import bodies
 from usage_assets_sandbox.tests.port_client import Clock, Port, assert_refused, client_of, provisioned
 
 PATH = "blueprints/usage/scorecards"
@@ -32,26 +31,17 @@ def port() -> Port:
     return provisioned(client_of(PortStore(Clock())))
 
 
-def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    body = copy.deepcopy(CHEAP)
-    change(body)
-    return body
-
-
-def condition(**names: object) -> dict[str, Any]:
-    return changed(lambda body: body["rules"][0]["query"].update(conditions=[names]))
-
-
 def test_a_scorecard_that_port_would_refuse_is_refused(port: Port) -> None:
-    for body, fragment in (
-        (changed(lambda body: body.update(icon="Star")), "icon"),
-        (changed(lambda body: body["rules"][0].update(level="Gold")), "'Gold' is not one of Bad, Good"),
-        (changed(lambda body: body["rules"][0].update(identifier="a" * 21)), "20"),
-        (changed(lambda body: body["rules"][0]["query"].update(conditions=[])), "conditions"),
-        (condition(property="costs", operator="isEmpty"), "'costs'"),
-    ):
-        assert_refused(port.call("POST", PATH, body), 422, fragment)
-        assert port.call("GET", PATH).json()["scorecards"] == []
+    [rule] = CHEAP["rules"]
+    for changes, fragment in bodies("""
+        {"level": "Gold"} -> 'Gold' is not one of Bad, Good
+        {"identifier": "aaaaaaaaaaaaaaaaaaaaa"} -> 20
+        {"query": {"combinator": "and", "conditions": []}} -> conditions
+        {"query": {"combinator": "and", "conditions": [{"property": "costs", "operator": "isEmpty"}]}} -> 'costs'
+    """):
+        assert_refused(port.call("POST", PATH, CHEAP | {"rules": [rule | changes]}), 422, fragment)
+    assert_refused(port.call("POST", PATH, CHEAP | {"icon": "Star"}), 422, "icon")
+    assert port.call("GET", PATH).json()["scorecards"] == []
 
 
 def test_an_identifier_is_used_once_and_only_of_a_blueprint_that_is_there(port: Port) -> None:
