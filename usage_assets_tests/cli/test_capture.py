@@ -103,30 +103,29 @@ def test_what_is_not_as_expected_is_shown(terminal: Terminal, sandbox: Sandbox) 
 
 
 def test_a_value_has_one_stand_in_of_its_form() -> None:
-    sanitize = Sanitizer().sanitized
-    stays = {
-        "amount": {"value": "0.1200", "currency": "usd"},
-        "at": "2026-11-12T00:00:00Z",
-        "ephemeral_5m_input_tokens": 5,
-    }
-    value = {
+    stays = """
+        "amount": {"value": "0.1200", "currency": "usd"}, "at": "2026-11-12T00:00:00Z", "ephemeral_5m_input_tokens": 5
+    """
+    value = """
         "project_id": "proj_AbCdEf123",
         "project_name": "Skunk Works",
         "user": {"email": "ann@corp.example", "id": 4711, "uuid": "3f2c9a1e-0000-4b1d-9c3e-1234567890ab"},
         "by_user": {"user-AbC123": 1, "ann@corp.example": 2},
         "owners": ["Skunk Works", "proj_AbCdEf123"],
         "line_item": "ft:gpt-5:acme-corp:secret:9xYz, input",
-        "org_id": "123456",
-    }
-    assert sanitize(value | stays) == stays | {
+        "org_id": "123456"
+    """
+    sanitized = """
         "project_id": "proj_000000001",
         "project_name": "name 2",
         "user": {"email": "person3@example.com", "id": 4000, "uuid": "00000000-0000-4000-8000-000000000005"},
         "by_user": {"user-000006": 1, "person3@example.com": 2},
         "owners": ["name 2", "proj_000000001"],
         "line_item": "ft:gpt-5:organization::id, input",
-        "org_id": "700000",
-    }
+        "org_id": "700000"
+    """
+    found = Sanitizer().sanitized(json.loads(f"{{{value},{stays}}}"))
+    assert found == json.loads(f"{{{sanitized},{stays}}}")
 
 
 def test_a_shape_counts_as_seen_live_where_a_fixture_shows_it() -> None:

@@ -6,9 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import partial
@@ -37,10 +36,11 @@ from usage_assets.warehouse.published import is_current
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import sandbox_environment, with_endpoints, with_main_endpoints
 from usage_assets_tests.end_to_end.test_own_blueprints import SQL, write
-from usage_assets_tests.fixtures import NO_KEYS, NOW, TODAY, NewWarehouse, Sandbox, last_days, set_all
+from usage_assets_tests.fixtures import NO_KEYS, NOW, TODAY, NewWarehouse, last_days, set_all
+from usage_assets_tests.models.days import cases
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Said, Terminal, holding, refusal
-from usage_assets_tests.waiting import until
+from usage_assets_tests.waiting import looks, until
 
 DAYS = last_days(3)
 RANGE = ("--start", str(DAYS[0]), "--end", str(DAYS[-1]))
@@ -324,7 +324,8 @@ def test_ctrl_c_or_a_request_to_end_ends_a_backfill_wherever_it_is(stored_termin
             terminal.sandbox.control("POST", "requests/clear")
             terminal.sandbox.faults({"route": route, "fault": "delay", "seconds": 300})
             with terminal.start(*words) as waiting:
-                wait_until_asked(terminal.sandbox, route)
+                asked = (request for _ in looks(60) for request in terminal.sandbox.requests())
+                assert any(f"{request['method']} {request['path']}" == route for request in asked), route
                 require_end(waiting, number)
             assert ("chatgpt.codex_usage" in terminal.tables()) is (route != CODEX)
             assert is_current(terminal.database), "what is stored can be read"
@@ -409,14 +410,6 @@ def interrupt_at_once(steps: Iterable[AssetProgress], seen: list[str], interrupt
         seen.append(step.asset)
 
 
-def wait_until_asked(sandbox: Sandbox, route: str) -> None:
-    """Return as soon as a route was asked for."""
-    deadline = time.monotonic() + 60
-    while not any(f"{request['method']} {request['path']}" == route for request in sandbox.requests()):
-        assert time.monotonic() < deadline, f"{route} was not asked for"
-        time.sleep(0.05)
-
-
 # Bad input
 
 
@@ -429,13 +422,6 @@ BAD_WORDS: Mapping[tuple[str, ...], str] = {
     (*RANGE, "--weird"): "No such option",
 }
 NO_PORT = dict.fromkeys(("PORT_CLIENT_ID", "PORT_CLIENT_SECRET"))
-BAD_SETTINGS: Sequence[tuple[Mapping[str, str | None], str]] = (
-    ({"OPENAI_ADMIN_KEY": ""}, "connection 'openai' is unknown; known: anthropic, chatgpt"),
-    ({"PORT_CLIENT_SECRET": ""}, "PORT_CLIENT_SECRET: not set, but the other half"),
-    ({"DAGSTER_HOME": "home"}, "DAGSTER_HOME: home is not the absolute path of a folder"),
-    ({"DAGSTER_HOME": ""}, "DAGSTER_HOME: not set, and the current folder holds no dagster.yaml"),
-)
-"""The variables that are set, and what is said."""
 
 
 def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
@@ -443,7 +429,13 @@ def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
 ) -> None:
     for words, complaint in BAD_WORDS.items():
         refused(terminal, *words, complaint=complaint)
-    for variables, complaint in BAD_SETTINGS:
+    for setting, complaint in cases("""
+        OPENAI_ADMIN_KEY= -> connection 'openai' is unknown; known: anthropic, chatgpt
+        PORT_CLIENT_SECRET= -> PORT_CLIENT_SECRET: not set, but the other half
+        DAGSTER_HOME=home -> DAGSTER_HOME: home is not the absolute path of a folder
+        DAGSTER_HOME= -> DAGSTER_HOME: not set, and the current folder holds no dagster.yaml
+    """):
+        variables = dict([setting.split("=")])
         refused_with(terminal, variables, *RANGE, "--connection", "openai", complaint=complaint)
     refused_with(terminal, NO_KEYS, *RANGE, complaint="connection openai: no key: set OPENAI_ADMIN_KEY")
     words = ("--start", "2026-02-30", "--end", LATEST)

@@ -15,23 +15,20 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import ANTHROPIC_ANALYTICS_KEY
 from usage_assets_tests.fetching.conftest import DAY, Answers
 from usage_assets_tests.fixtures import last_days
+from usage_assets_tests.models.days import columns_in
 
 PROVIDER = PROVIDERS["anthropic_analytics"]
 NAMED = {endpoint.name: endpoint for endpoint in ENGAGEMENT_ENDPOINTS}
-BOOKS = {
-    "users": {
-        "chat_message_count": "claude_messages",
-        "claude_code_commit_count": "claude_commits",
-        "claude_code_lines_added_count": "claude_lines_added",
-        "web_search_count": "claude_web_searches",
-    },
-    "skills": {"invocation_count": "skill_calls"},
-    "connectors": {"read_call_count": "connector_reads"},
-    "plugins": {"invocation_count": "plugin_calls"},
-    "artifacts": {"artifacts_created_count": "claude_artifacts"},
-    "chat_projects": {"message_count": "project_messages"},
-    "summaries": {"assigned_seat_count": "claude_seat_days", "daily_active_user_count": "claude_person_days"},
-}
+BOOKS = columns_in("""
+    users chat_message_count=claude_messages claude_code_commit_count=claude_commits
+        claude_code_lines_added_count=claude_lines_added web_search_count=claude_web_searches
+    skills invocation_count=skill_calls
+    connectors read_call_count=connector_reads
+    plugins invocation_count=plugin_calls
+    artifacts artifacts_created_count=claude_artifacts
+    chat_projects message_count=project_messages
+    summaries assigned_seat_count=claude_seat_days daily_active_user_count=claude_person_days
+""")
 """Report -> column, and the unit of the sandbox's books. Those of summaries are seats and people times days."""
 every_report = pytest.mark.parametrize("endpoint", ENGAGEMENT_ENDPOINTS, ids=NAMED)
 

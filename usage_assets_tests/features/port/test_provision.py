@@ -15,24 +15,30 @@ from usage_assets.features.port.catalog.provision import plan, provision
 from usage_assets.features.port.catalog.sync import Entity
 from usage_assets_tests.alone import is_there
 from usage_assets_tests.features.port.conftest import Catalog
+from usage_assets_tests.models.days import one_a_line
 
 COST = "claude_cost_record"
 
 # SHA-256 over the compact JSON of each blueprint as Port's two pages print it (keys in their order). Copilot's are in
 # port-labs/ocean (integrations/github-copilot 0.3.104), without relations.
-PUBLISHED = {
-    "openai_daily_usage": "5498422527a527ed36d86dd8b3be0e7eb57df2d88b750c8f089547f786741715",
-    "openai_model_usage": "fc5ef7814737e527a869f794f744698243e756df5b1d851aa624c83b17a3b2e0",
-    "claude_usage_record": "16d4f10be33ccc7b146f7a835fdb1b5a0e799e9f8f625a887bdf52ae8a4be326",
-    "claude_cost_record": "92a8dd7d13f6bfac280571c833967a76322a04ccd81f0b467713412e828c1537",
-    "claude_workspace_usage": "827f8d479b22d68031a460b4660c7062d527a070e4d078a0dbc406efc5d87428",
-    "claude_model_usage": "456b8dbf2cd5cf9a37b3a3f2b81ddc5d0943e303315c2bd0c732f5ebf3fa4931",
-    "claude_code_analytics": "50b63e5a3b87753d8f7c79b167abf068ba0e2fd39fc2806d46b5c825ff6e20af",
-    "claude_ai_skill_usage": "1f72e2b11235fa376bf51422faf8facf33ddab2e32bb08d8376370644512f4af",
-    "claude_ai_user_activity": "26936c2cde24750085f33ee80a67f005e1e384ac3ecca3b06be81e881ad917c1",
-    "claude_ai_user_cost": "d62a7b97d5bbbf8821f3f45f879c13b8bb9f2e211d578c31531b6aff555f0b62",
-    "claude_ai_user_usage": "ae458f8ef00daff69afdcc115feb7273218a40de8a78d81c48ad649d4c4de0c5",
-}
+PUBLISHED = dict(
+    map(
+        str.split,
+        one_a_line("""
+            openai_daily_usage       5498422527a527ed36d86dd8b3be0e7eb57df2d88b750c8f089547f786741715
+            openai_model_usage       fc5ef7814737e527a869f794f744698243e756df5b1d851aa624c83b17a3b2e0
+            claude_usage_record      16d4f10be33ccc7b146f7a835fdb1b5a0e799e9f8f625a887bdf52ae8a4be326
+            claude_cost_record       92a8dd7d13f6bfac280571c833967a76322a04ccd81f0b467713412e828c1537
+            claude_workspace_usage   827f8d479b22d68031a460b4660c7062d527a070e4d078a0dbc406efc5d87428
+            claude_model_usage       456b8dbf2cd5cf9a37b3a3f2b81ddc5d0943e303315c2bd0c732f5ebf3fa4931
+            claude_code_analytics    50b63e5a3b87753d8f7c79b167abf068ba0e2fd39fc2806d46b5c825ff6e20af
+            claude_ai_skill_usage    1f72e2b11235fa376bf51422faf8facf33ddab2e32bb08d8376370644512f4af
+            claude_ai_user_activity  26936c2cde24750085f33ee80a67f005e1e384ac3ecca3b06be81e881ad917c1
+            claude_ai_user_cost      d62a7b97d5bbbf8821f3f45f879c13b8bb9f2e211d578c31531b6aff555f0b62
+            claude_ai_user_usage     ae458f8ef00daff69afdcc115feb7273218a40de8a78d81c48ad649d4c4de0c5
+        """),
+    )
+)
 OF_VENDORS = {
     "cursorDailyUsage": "d00520a49be0f002384d672fc23355a4f91aa0be580b293ff55ebed0ad6676f1",
     "githubCopilotOrganizationUsage": "88396d8bc3e89085b059b834c04449e40a4206065a5a6bec81f99698244e68c8",

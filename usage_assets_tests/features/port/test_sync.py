@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usage_assets.features.port.catalog.sync import UNKNOWN, Acknowledged, Entity, Value, diff
+from usage_assets_tests.models.days import lines
 
 DAY = date(2026, 11, 1)
 
@@ -46,15 +47,15 @@ def test_equal_values_hash_alike_and_a_lost_value_is_not_a_missing_one() -> None
 
 
 def test_a_decimal_is_sent_as_its_plain_digits() -> None:
-    for value, digits in (
-        (Decimal("0.000000000000000000000001"), "0.000000000000000000000001"),
-        (Decimal("1E+3"), "1000"),
-        (Decimal("12345678901234.123456789012345678901234"), "12345678901234.123456789012345678901234"),
-        (Decimal("-0.50"), "-0.5"),
-        (Decimal("-0.00"), "0"),
-        (Decimal("100.00"), "100"),
-    ):
-        assert f'"amount":{digits},'.encode() in entity(amount=value).encoded()
+    for value, digits in lines("""
+        0.000000000000000000000001               0.000000000000000000000001
+        1E+3                                     1000
+        12345678901234.123456789012345678901234  12345678901234.123456789012345678901234
+        -0.50                                    -0.5
+        -0.00                                    0
+        100.00                                   100
+    """):
+        assert f'"amount":{digits},'.encode() in entity(amount=Decimal(value)).encoded()
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
