@@ -33,6 +33,7 @@ from usage_assets_finance_tests.focus_files import COLUMNS, connection, on, text
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.fixtures import ROOT, Sandbox, last_days
+from usage_assets_tests.models.days import Days, cases, lines, seen
 from usage_assets_tests.object_store import CREDENTIALS
 
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
@@ -71,7 +72,12 @@ def by_day(rows: list[dict[str, Any]]) -> dict[date, Decimal]:
 
 
 def sums(project: Project, sql: str) -> list[tuple[Any, ...]]:
-    return [tuple(row.values()) for row in project.warehouse.read(sql).to_pylist()]
+    return Days(project.warehouse).tuples(sql)
+
+
+def changes_in(text: str) -> dict[str, str]:
+    """Columns of a charge as they are written in a case."""
+    return dict(each.split("=", 1) for each in text.split("; "))
 
 
 def test_a_bill_becomes_costs_and_usage_and_what_is_left_out_is_counted(project: Project, files: Path) -> None:
@@ -268,135 +274,89 @@ def test_columns_of_the_preview_are_those_of_the_specification(tmp_path: Path) -
     assert [row["tokens"] for row in now] == [416_500, 416_500, None]
 
 
-VENDORS: dict[str, tuple[dict[str, str], tuple[Any, ...]]] = {
-    "AWS Marketplace": (
-        {"ServiceName": "Claude Opus 4.8 (Amazon Bedrock Edition)", "SkuMeter": "USW2-Nova2.0Lite-output-tokens"},
-        ("Nova2.0Lite", "output_tokens", 416500),
-    ),
-    "AWS Marketplace, whose meters name no model": (
-        {
-            "ServiceName": "Claude Opus 5 (Amazon Bedrock Edition)",
-            "SkuMeter": "",
-            "x_UsageType": "USE1-MP:USE1_output_tokens_global_standard-Units",
-            "ConsumedUnit": "Units",
-        },
-        ("Claude Opus 5", "output_tokens", None),
-    ),
-    "Azure, a meter without the first word of its model": (
-        {
-            "ServiceName": "Foundry Models",
-            "SkuMeter": "",
-            "x_SkuMeterSubcategory": "Azure OpenAI GPT5",
-            "x_SkuMeterName": "5.5 ShortCo cd inp Gl 1M Tokens",
-            "ConsumedUnit": "1M",
-        },
-        ("gpt-5.5-shortco", "cache_read_input_tokens", 416_500_000),
-    ),
-    "Azure, a model of another maker": (
-        {
-            "ServiceName": "Foundry Models",
-            "SkuMeter": "4.3 Outp glbl Tokens",
-            "x_SkuMeterSubcategory": "Azure Grok Models",
-        },
-        ("grok-4.3", "output_tokens", 416500),
-    ),
-    "Azure's Marketplace, where a plan stands between the model and the kind": (
-        {
-            "ServiceName": "Foundry Models",
-            "SkuMeter": "",
-            "x_SkuMeterName": "Claude Sonnet 4.6 - msft-sonnet-4-6-flat-100 - paygo-inference-input-tokens",
-            "ConsumedUnit": "1K",
-        },
-        ("claude-sonnet-4.6", "uncached_input_tokens", 416_500),
-    ),
-    "Azure, a flexible tier, whose meters leave out the point of the version": (
-        {
-            "ServiceName": "Foundry Models",
-            "SkuMeter": "56sol ShCo Cd Wr Fl Gl 1M Tokens",
-            "x_SkuMeterSubcategory": "Azure OpenAI GPT5",
-            "ConsumedUnit": "1M",
-        },
-        ("gpt-5.6-sol-shco", "cache_creation.ephemeral_5m_input_tokens", 416_500_000),
-    ),
-    "Azure, a flexible tier of a smaller model": (
-        {
-            "ServiceName": "Foundry Models",
-            "SkuMeter": "54 mini Inp Flex Gl 1M Tokens",
-            "x_SkuMeterSubcategory": "Azure OpenAI GPT5",
-            "ConsumedUnit": "1M",
-        },
-        ("gpt-5.4-mini", "uncached_input_tokens", 416_500_000),
-    ),
-    "Google Cloud, which counts tokens in counts (a cost table in public code: 5,600 are $0.672, $120 a million)": (
-        {
-            "ServiceName": "Gemini API",
-            "SkuMeter": "",
-            "ChargeDescription": "Generate_content image output token count for Gemini 3 Pro Image",
-            "ConsumedQuantity": "5600",
-            "ConsumedUnit": "count",
-        },
-        ("gemini-3-pro-image", "output_tokens", 5_600),
-    ),
-    "Google Cloud, where the description alone has the SKU": (
-        {
-            "SkuMeter": "",
-            "ChargeDescription": "Generate content output token count gemini 2.5 flash short input text",
-            "ConsumedUnit": "requests",
-        },
-        ("gemini-2.5-flash", "output_tokens", None),
-    ),
-}
+VENDORS = cases("""
+    AWS Marketplace
+      -> ServiceName=Claude Opus 4.8 (Amazon Bedrock Edition); SkuMeter=USW2-Nova2.0Lite-output-tokens
+      -> Nova2.0Lite; output_tokens; 416500
+    AWS Marketplace, whose meters name no model
+      -> ServiceName=Claude Opus 5 (Amazon Bedrock Edition); SkuMeter=;
+      x_UsageType=USE1-MP:USE1_output_tokens_global_standard-Units; ConsumedUnit=Units
+      -> Claude Opus 5; output_tokens; -
+    Azure, a meter without the first word of its model
+      -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterSubcategory=Azure OpenAI GPT5;
+      x_SkuMeterName=5.5 ShortCo cd inp Gl 1M Tokens; ConsumedUnit=1M
+      -> gpt-5.5-shortco; cache_read_input_tokens; 416500000
+    Azure, a model of another maker
+      -> ServiceName=Foundry Models; SkuMeter=4.3 Outp glbl Tokens; x_SkuMeterSubcategory=Azure Grok Models
+      -> grok-4.3; output_tokens; 416500
+    Azure's Marketplace, where a plan stands between the model and the kind
+      -> ServiceName=Foundry Models; SkuMeter=;
+      x_SkuMeterName=Claude Sonnet 4.6 - msft-sonnet-4-6-flat-100 - paygo-inference-input-tokens; ConsumedUnit=1K
+      -> claude-sonnet-4.6; uncached_input_tokens; 416500
+    Azure, a flexible tier, whose meters leave out the point of the version
+      -> ServiceName=Foundry Models; SkuMeter=56sol ShCo Cd Wr Fl Gl 1M Tokens;
+      x_SkuMeterSubcategory=Azure OpenAI GPT5; ConsumedUnit=1M
+      -> gpt-5.6-sol-shco; cache_creation.ephemeral_5m_input_tokens; 416500000
+    Azure, a flexible tier of a smaller model
+      -> ServiceName=Foundry Models; SkuMeter=54 mini Inp Flex Gl 1M Tokens;
+      x_SkuMeterSubcategory=Azure OpenAI GPT5; ConsumedUnit=1M
+      -> gpt-5.4-mini; uncached_input_tokens; 416500000
+    Google Cloud, which counts tokens in counts (a cost table in public code: 5,600 are $0.672, $120 a million)
+      -> ServiceName=Gemini API; SkuMeter=;
+      ChargeDescription=Generate_content image output token count for Gemini 3 Pro Image; ConsumedQuantity=5600;
+      ConsumedUnit=count
+      -> gemini-3-pro-image; output_tokens; 5600
+    Google Cloud, where the description alone has the SKU
+      -> SkuMeter=; ChargeDescription=Generate content output token count gemini 2.5 flash short input text;
+      ConsumedUnit=requests
+      -> gemini-2.5-flash; output_tokens; -
+""")
+"""What a charge says otherwise, and its model, kind and tokens."""
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
-def test_vendors_name_models_and_kinds_of_tokens_in_their_own_ways(vendor: str, tmp_path: Path) -> None:
-    changes, known = VENDORS[vendor]
-    file = write(tmp_path / "bill.csv", [on("2026-11-02", **changes)], tuple(dict.fromkeys((*COLUMNS, *changes))))
-    [row] = read(file)
-    assert (row["model"], row["usage_type"], row["tokens"]) == known
-    assert row["left_out_rows"] is None
+def test_vendors_name_models_and_kinds_of_tokens_in_their_own_ways(tmp_path: Path) -> None:
+    for n, (vendor, text, known) in enumerate(VENDORS):
+        changes = changes_in(text)
+        file = write(tmp_path / f"{n}.csv", [on("2026-11-02", **changes)], tuple(dict.fromkeys((*COLUMNS, *changes))))
+        [row] = read(file)
+        assert seen([row], "model usage_type tokens left_out_rows") == [(*known.split("; "), "-")], vendor
 
 
-NO_USE: dict[str, dict[str, str]] = {
-    "a credit": {"ChargeCategory": "Credit", "BilledCost": "-1"},
-    "a tax": {"ChargeCategory": "Tax"},
-    "a purchase": {"ChargeCategory": "Purchase", "PricingQuantity": "50000"},
-    "an adjustment": {"ChargeCategory": "Adjustment"},
-    "an unused commitment": {"CommitmentDiscountStatus": "Unused"},
-    "another quantity than the one that is priced": {"ConsumedUnit": "Requests"},
-    "a scale without tokens": {"ConsumedUnit": "1K", "SkuMeter": "Images"},
-    "Google's counts of a Gemini that counted characters": {
-        "ConsumedUnit": "count",
-        "SkuMeter": "Gemini 1.5 Flash Text Input - Predictions",
-    },
-    "Google's counts of stored tokens": {
-        "ConsumedUnit": "count",
-        "SkuMeter": "Gemini 3.8 Flash Text Input Caching Storage",
-    },
-    "Google's counts of searches": {"ConsumedUnit": "count", "SkuMeter": "Grounding with Google Search on Gemini 3"},
-    "storage of tokens": {"ConsumedUnit": "1K", "SkuMeter": "Cached Tokens Storage"},
-}
-USE: dict[str, tuple[dict[str, str], int]] = {
-    "a commitment that was used": ({"CommitmentDiscountStatus": "Used"}, 416_500),
-    "what was priced, where use is not stated": ({"ConsumedQuantity": "", "ConsumedUnit": ""}, 416_500),
-    "a correction takes back": ({"ChargeClass": "Correction", "ConsumedQuantity": "-0.5"}, -500),
-    "an exponent": ({"ConsumedQuantity": "1.5E3", "ConsumedUnit": "Tokens"}, 1_500),
-    "Google's counts": (
-        {"ConsumedQuantity": "12", "ConsumedUnit": "count", "SkuMeter": "Gemini 2.5 Flash GA Text Input - Predictions"},
-        12,
-    ),
-    "Azure's thousands": ({"ConsumedQuantity": "12", "ConsumedUnit": "1K", "SkuMeter": "4o Inp glbl Tokens"}, 12_000),
-    "Azure's millions": ({"ConsumedQuantity": "0.25", "ConsumedUnit": "1M", "SkuMeter": "4o Inp 1M Tokens"}, 250_000),
-}
-"""Charges on a meter of tokens -> the tokens that were used."""
+USE = cases("""
+    a credit -> ChargeCategory=Credit; BilledCost=-1 -> -
+    a tax -> ChargeCategory=Tax -> -
+    a purchase -> ChargeCategory=Purchase; PricingQuantity=50000 -> -
+    an adjustment -> ChargeCategory=Adjustment -> -
+    an unused commitment -> CommitmentDiscountStatus=Unused -> -
+    another quantity than the one that is priced -> ConsumedUnit=Requests -> -
+    a scale without tokens -> ConsumedUnit=1K; SkuMeter=Images -> -
+    Google's counts of a Gemini that counted characters
+      -> ConsumedUnit=count; SkuMeter=Gemini 1.5 Flash Text Input - Predictions
+      -> -
+    Google's counts of stored tokens
+      -> ConsumedUnit=count; SkuMeter=Gemini 3.8 Flash Text Input Caching Storage
+      -> -
+    Google's counts of searches -> ConsumedUnit=count; SkuMeter=Grounding with Google Search on Gemini 3 -> -
+    storage of tokens -> ConsumedUnit=1K; SkuMeter=Cached Tokens Storage -> -
+    a commitment that was used -> CommitmentDiscountStatus=Used -> 416500
+    what was priced, where use is not stated -> ConsumedQuantity=; ConsumedUnit= -> 416500
+    a correction takes back -> ChargeClass=Correction; ConsumedQuantity=-0.5 -> -500
+    an exponent -> ConsumedQuantity=1.5E3; ConsumedUnit=Tokens -> 1500
+    Google's counts
+      -> ConsumedQuantity=12; ConsumedUnit=count; SkuMeter=Gemini 2.5 Flash GA Text Input - Predictions
+      -> 12
+    Azure's thousands -> ConsumedQuantity=12; ConsumedUnit=1K; SkuMeter=4o Inp glbl Tokens -> 12000
+    Azure's millions -> ConsumedQuantity=0.25; ConsumedUnit=1M; SkuMeter=4o Inp 1M Tokens -> 250000
+""")
+"""Charges on a meter of tokens -> the tokens that were used, if any were."""
 
 
-@pytest.mark.parametrize("charge", [*NO_USE, *USE])
-def test_tokens_are_what_was_used(charge: str, tmp_path: Path) -> None:
-    changes, tokens = USE.get(charge) or (NO_USE[charge], None)
+def test_tokens_are_what_was_used(tmp_path: Path) -> None:
     columns = (*COLUMNS, "CommitmentDiscountStatus")
-    rows = [on("2026-11-02", SkuId="S2"), on("2026-11-02", **changes)]
-    assert [row["tokens"] for row in read(write(tmp_path / "bill.csv", rows, columns))] == [416_500, tokens]
+    for n, (charge, text, tokens) in enumerate(USE):
+        rows = [on("2026-11-02", SkuId="S2"), on("2026-11-02", **changes_in(text))]
+        file = write(tmp_path / f"{n}.csv", rows, columns)
+        assert seen(read(file), "tokens") == [("416500",), (tokens,)], charge
 
 
 PARTS_OF_TOKENS: dict[str, tuple[Sequence[tuple[str, str]], Sequence[int]]] = {
@@ -460,73 +420,76 @@ def test_parts_of_tokens_are_added_up_before_they_are_rounded(project: Project, 
             assert total == sum(Decimal(tokens) for _, tokens in charges), name
 
 
-@pytest.mark.parametrize(
-    ("meter", "model", "kind"),
-    [
-        ("GPT 5 Mini Inpt Glbl 1M Tokens", "gpt-5-mini", INPUT),
-        ("GPT 5 Mini cchd Inpt Glbl 1M Tokens", "gpt-5-mini", CACHE_READ),
-        ("GPT 5 Mini outpt Glbl 1M Tokens", "gpt-5-mini", OUTPUT),
-        ("5.6 sol ShortCo Cd Wr Std Gl 1M Tokens", "5.6-sol-shortco", CACHE_WRITE),
-        ("5.6 sol ShortCo Cd Inp Std Gl 1M Tokens", "5.6-sol-shortco", CACHE_READ),
-        ("USE1-MP:USE1_InputTokenCount_Global-Units", None, INPUT),
-        ("USE1-MP:USE1_OutputTokenCount-Units", None, OUTPUT),
-        ("USE1-MP:USE1_CacheReadInputTokenCount-Units", None, CACHE_READ),
-        ("USE1-MP:USE1_CacheWrite1hInputTokenCount-Units", None, CACHE_WRITE_1H),
-        ("APN1-MP:APN1_MillionBatchInputTokens-Units", None, INPUT),
-        ("APN1-MP:APN1_MillionBatchOutputTokens-Units", None, OUTPUT),
-        ("USE1-MP:USE1_input_tokens_standard-Units", None, INPUT),
-        ("USE1-MP:USE1_cache_read_tokens_standard-Units", None, CACHE_READ),
-        ("EU-MP:EU_cache_write_tokens_standard-Units", None, CACHE_WRITE),
-        ("USE1-MP:USE1_cache_write_tokens_1h_global_standard-Units", None, CACHE_WRITE_1H),
-        # no kind is of half an hour, and a reserved minute is no token
-        (HALF_HOUR := "USE1-MP:USE1_cache_write_tokens_30m_standard-Units", None, HALF_HOUR),
-        (RESERVED := "USE1-MP:USE1_Reserved_1Month_InputTPM_Geo-Units", None, RESERVED),
-        ("USE1-openai.gpt-5.6-luna-mantle-cache-write-tokens-5m-long-ctx-flex", "gpt-5.6-luna", CACHE_WRITE),
-        ("gpt-5-codex-ccchd-inp-glbl Tokens", "gpt-5-codex", CACHE_READ),
-        ("gpt img 1.5 in cd txt gl 1M Tokens", "gpt-image-1.5", CACHE_READ),
-        ("Image 2 img opt Gl 1M Tokens", "gpt-image-2", OUTPUT),
-        ("gpt 5 pro out glbl Tokens", "gpt-5-pro", OUTPUT),
-        (" Gemini 2.5 Flash GA Input Text Caching", "gemini-2.5-flash", CACHE_READ),
-        (A_MINUTE := "EU-Claude4.5Sonnet-reserved-1-month-input-tokens-per-minute", "claude-sonnet-4-5", A_MINUTE),
-        ("Generate content cached input token count gemini 2.5 flash input image", "gemini-2.5-flash", CACHE_READ),
-        ("Generate_content text output token count for gemini 3 flash", "gemini-3-flash", OUTPUT),
-        # an image is of the model where its name ends, or where another kind of content follows
-        ("Gemini 3.1 Flash Image Text Input - Predictions", "gemini-3.1-flash-image", INPUT),
-        ("Gemini 3.1 Flash Image Image Output - Predictions", "gemini-3.1-flash-image", OUTPUT),
-        (
-            "Generate_content image output token count for Gemini 2.5 Flash Native Image Generation",
-            "gemini-2.5-flash-image",
-            OUTPUT,
-        ),
-        ("Generate_content image input token count for gemini 3 flash", "gemini-3-flash", INPUT),
-        ("Gemini 3 Flash Image Input Caching Priority", "gemini-3-flash", CACHE_READ),
-        ("Generate content input token count gemini 3.7 flash image flex caching", "gemini-3.7-flash", CACHE_READ),
-        ("Gemini 3.0 Pro Image Output - Predictions", "gemini-3-pro", OUTPUT),
-        (
-            "Generate_content audio input token count for Gemini 3.5 Live Translate",
-            "gemini-3.5-live-translate",
-            INPUT,
-        ),
-        (
-            "Codestral 25.01 - mistral-codestral-2501-plan-prod - paygo-inference-output-tokens",
-            "codestral-25.01",
-            OUTPUT,
-        ),
-        ("paygo-inference-input-tokens", None, INPUT),
-        ("paygo-inf-cache-hit-tokens", None, CACHE_READ),
-        (CCU := "Claude in Microsoft Foundry (Azure hosted) - claude-ccu-plan - claude-consumption-units", None, CCU),
-        ("5.4 mini pp Inp Gl 1M Tokens", "5.4-mini-pp", INPUT),
-        ("6-astra LongCo Opt Std DZ 1M Tokens", "6-astra-longco", OUTPUT),
-        ("text-embedding-3-small-glbl Tokens", "text-embedding-3-small", INPUT),
-        ("text embedding 3 large DZ Tokens", "text-embedding-3-large", INPUT),
-        ("Phi-3.5-Mini-128K-Instruct-Output Tokens", "phi-3.5-mini-128k-instruct", OUTPUT),
-        ("USE1-Claude4Sonnet-cache-write-input-token-count-1-hour", "claude-sonnet-4", CACHE_WRITE_1H),
-        ("USE1-Nova2.0Pro-text-input-tokens-priority-cross-region-global", "Nova2.0Pro", INPUT),
-        ("USE1-Claude4Sonnet-output-tokens-long-context-cross-region-global", "claude-sonnet-4", OUTPUT),
-    ],
-)
-def test_meters_of_public_price_lists_say_which_tokens_they_count(meter: str, model: str | None, kind: str) -> None:
-    assert (model_in(meter), kind_of(meter)) == (model, kind)
+METERS = {
+    INPUT: """
+    gpt-5-mini                 GPT 5 Mini Inpt Glbl 1M Tokens
+    -                          USE1-MP:USE1_InputTokenCount_Global-Units
+    -                          APN1-MP:APN1_MillionBatchInputTokens-Units
+    -                          USE1-MP:USE1_input_tokens_standard-Units
+    gemini-3.1-flash-image     Gemini 3.1 Flash Image Text Input - Predictions
+    gemini-3-flash             Generate_content image input token count for gemini 3 flash
+    gemini-3.5-live-translate  Generate_content audio input token count for Gemini 3.5 Live Translate
+    -                          paygo-inference-input-tokens
+    5.4-mini-pp                5.4 mini pp Inp Gl 1M Tokens
+    text-embedding-3-small     text-embedding-3-small-glbl Tokens
+    text-embedding-3-large     text embedding 3 large DZ Tokens
+    Nova2.0Pro                 USE1-Nova2.0Pro-text-input-tokens-priority-cross-region-global
+    """,
+    OUTPUT: """
+    gpt-5-mini                  GPT 5 Mini outpt Glbl 1M Tokens
+    -                           USE1-MP:USE1_OutputTokenCount-Units
+    -                           APN1-MP:APN1_MillionBatchOutputTokens-Units
+    gpt-image-2                 Image 2 img opt Gl 1M Tokens
+    gpt-5-pro                   gpt 5 pro out glbl Tokens
+    gemini-3-flash              Generate_content text output token count for gemini 3 flash
+    gemini-3.1-flash-image      Gemini 3.1 Flash Image Image Output - Predictions
+    gemini-2.5-flash-image      Generate_content image output token count for Gemini 2.5 Flash Native Image Generation
+    gemini-3-pro                Gemini 3.0 Pro Image Output - Predictions
+    codestral-25.01             Codestral 25.01 - mistral-codestral-2501-plan-prod - paygo-inference-output-tokens
+    6-astra-longco              6-astra LongCo Opt Std DZ 1M Tokens
+    phi-3.5-mini-128k-instruct  Phi-3.5-Mini-128K-Instruct-Output Tokens
+    claude-sonnet-4             USE1-Claude4Sonnet-output-tokens-long-context-cross-region-global
+    """,
+    CACHE_READ: """
+    gpt-5-mini        GPT 5 Mini cchd Inpt Glbl 1M Tokens
+    5.6-sol-shortco   5.6 sol ShortCo Cd Inp Std Gl 1M Tokens
+    -                 USE1-MP:USE1_CacheReadInputTokenCount-Units
+    -                 USE1-MP:USE1_cache_read_tokens_standard-Units
+    gpt-5-codex       gpt-5-codex-ccchd-inp-glbl Tokens
+    gpt-image-1.5     gpt img 1.5 in cd txt gl 1M Tokens
+    gemini-2.5-flash  Gemini 2.5 Flash GA Input Text Caching
+    gemini-2.5-flash  Generate content cached input token count gemini 2.5 flash input image
+    gemini-3-flash    Gemini 3 Flash Image Input Caching Priority
+    gemini-3.7-flash  Generate content input token count gemini 3.7 flash image flex caching
+    -                 paygo-inf-cache-hit-tokens
+    """,
+    CACHE_WRITE: """
+    5.6-sol-shortco  5.6 sol ShortCo Cd Wr Std Gl 1M Tokens
+    -                EU-MP:EU_cache_write_tokens_standard-Units
+    gpt-5.6-luna     USE1-openai.gpt-5.6-luna-mantle-cache-write-tokens-5m-long-ctx-flex
+    """,
+    CACHE_WRITE_1H: """
+    -                USE1-MP:USE1_CacheWrite1hInputTokenCount-Units
+    -                USE1-MP:USE1_cache_write_tokens_1h_global_standard-Units
+    claude-sonnet-4  USE1-Claude4Sonnet-cache-write-input-token-count-1-hour
+    """,
+    # no kind is of half an hour, and a reserved minute is no token
+    "": """
+    -                  USE1-MP:USE1_cache_write_tokens_30m_standard-Units
+    -                  USE1-MP:USE1_Reserved_1Month_InputTPM_Geo-Units
+    claude-sonnet-4-5  EU-Claude4.5Sonnet-reserved-1-month-input-tokens-per-minute
+    -                  Claude in Microsoft Foundry (Azure hosted) - claude-ccu-plan - claude-consumption-units
+    """,
+}
+"""Kind of tokens -> models and meters. An image is of the model where its name ends, or another content follows."""
+
+
+def test_meters_of_public_price_lists_say_which_tokens_they_count() -> None:
+    for kind, text in METERS.items():
+        for model, meter in lines(text):
+            assert (model_in(meter) or "-", kind_of(meter)) == (model, kind or meter)
+    begun = " Gemini 2.5 Flash GA Input Text Caching"
+    assert (model_in(begun), kind_of(begun)) == ("gemini-2.5-flash", CACHE_READ), "with a space before it"
 
 
 def test_parquet_is_read_exactly(tmp_path: Path) -> None:
