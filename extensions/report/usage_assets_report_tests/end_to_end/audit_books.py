@@ -24,11 +24,16 @@ from usage_assets_report_tests.end_to_end.audit_models import identified
 from usage_assets_report_tests.end_to_end.audit_sums import (
     ALLOCATED,
     DAILY,
+    Entities,
+    OneDay,
     Row,
+    added,
     by,
     cost,
-    identifier,
+    grouped,
     path,
+    picked,
+    sums,
     times,
     total,
 )
@@ -195,22 +200,20 @@ def raw_rows(account: Account, day: date) -> dict[str, list[Row]]:
         if control := endpoint.control:
             amounts = by(({**row, "code": (row[control.currency] or "").upper()} for row in stored), "code")
             tables[control.row.table] = [
-                {control.currency: code, control.amount: total(row[control.amount] for row in same)}
-                for (code,), same in amounts.items()
+                {control.currency: code, **sums(same, control.amount)} for (code,), same in amounts.items()
             ]
     return tables
 
 
+MODEL_USE = """
+    model  input=uncached_input_tokens  output=output_tokens  cache_read=cache_read_input_tokens
+    cache_creation=cache_creation_5m_input_tokens
+"""
+
+
 def _model_use(used: Row) -> Row:
-    return {
-        "model": used["model"],
-        "input": used["uncached_input_tokens"],
-        "output": used["output_tokens"],
-        "cache_read": used["cache_read_input_tokens"],
-        "cache_creation": used["cache_creation_5m_input_tokens"],
-        "estimated_cost_cents": Decimal(used["estimated_cents"]),
-        "currency": "USD",
-    }
+    cents = Decimal(used["estimated_cents"])
+    return {**picked(used, MODEL_USE), "estimated_cost_cents": cents, "currency": "USD"}
 
 
 # --- Costs ------------------------------------------------------------------------------------------------------------
@@ -228,70 +231,62 @@ def _line_item(line_item: str | None) -> tuple[str | None, str | None]:
 
 def _openai_costs(rows: Sequence[Row]) -> Iterator[Row]:
     rows = [row | {"currency": row["amount_currency"].upper()} for row in rows]
-    kept = ("currency", "project_id", "user_id", "api_key_id", "line_item", "grouped_by")
-    for key, same in by(rows, *kept).items():
-        said = dict(zip(kept, key, strict=True))
+    for said, same in grouped(rows, "currency project_id user_id api_key_id line_item grouped_by"):
         model, kind = _line_item(said["line_item"])
         yield cost(
             "openai.costs",
             **said,
             cost_basis="billed",
-            native_amount=total(row["amount_value"] for row in same),
+            native_amount=added(same, "amount_value"),
             native_unit="dollars" if said["currency"] == "USD" else "major units",
             model=model,
             usage_type=kind,
         )
 
 
+COST_REPORT = """
+    model  workspace_id  cost_type  token_type  service_tier  context_window  inference_geo  grouped_by
+    native_amount=amount_cents  line_item=description
+"""
+
+
 def _cost_report(rows: Sequence[Row]) -> Iterator[Row]:
-    kept = ("model", "workspace_id", "cost_type", "token_type", "service_tier", "context_window", "inference_geo")
     for row in rows:
         currency = row["currency"].upper()
         yield cost(
             "anthropic.cost_report",
-            **{name: row[name] for name in (*kept, "grouped_by")},
+            **picked(row, COST_REPORT),
             cost_basis="billed",
-            native_amount=row["amount_cents"],
             native_unit="cents" if currency == "USD" else "minor units",
             currency=currency,
-            line_item=row["description"],
             usage_type=row["token_type"] or row["cost_type"],
         )
 
 
 def _claude_code(rows: Sequence[Row]) -> Iterator[Row]:
     uses = [
-        {**row, **used, "basis": "estimated" if row["customer_type"] == "api" else "notional"}
+        {
+            **row,
+            **used,
+            "user_id": row["actor_email"],
+            "cost_basis": "estimated" if row["customer_type"] == "api" else "notional",
+        }
         for row in rows
         for used in row["model_breakdown"]
     ]
-    for (basis, model, email, key), same in by(uses, "basis", "model", "actor_email", "api_key_name").items():
-        yield cost(
-            "anthropic.claude_code",
-            cost_basis=basis,
-            native_amount=total(used["estimated_cost_cents"] for used in same),
-            native_unit="cents",
-            currency="USD",
-            model=model,
-            user_id=email,
-            api_key_name=key,
-        )
+    for said, same in grouped(uses, "cost_basis model user_id api_key_name"):
+        cents = added(same, "estimated_cost_cents")
+        yield cost("anthropic.claude_code", **said, native_amount=cents, native_unit="cents", currency="USD")
 
 
 def _codex_usage(rows: Sequence[Row]) -> Iterator[Row]:
     moneys = (("credits", "credits"), ("billed", "cost_usd"), ("estimated", "estimated_cost_usd"))
-    for (workspace, user), same in by(counted(rows), "workspace_id", "user_id").items():
+    for whose, same in grouped(counted(rows), "workspace_id user_id"):
         for basis, name in moneys:
-            if (amount := total(row[name] for row in same)) is not None:
-                yield cost(
-                    "chatgpt.codex_usage",
-                    cost_basis=basis,
-                    native_amount=amount,
-                    native_unit="credits" if basis == "credits" else "dollars",
-                    currency=None if basis == "credits" else "USD",
-                    workspace_id=workspace,
-                    user_id=user,
-                )
+            if (amount := added(same, name)) is not None:
+                unit, currency = ("credits", None) if basis == "credits" else ("dollars", "USD")
+                money: Row = {"native_amount": amount, "native_unit": unit, "currency": currency}
+                yield cost("chatgpt.codex_usage", **whose, cost_basis=basis, **money)
 
 
 def counted(rows: Sequence[Row]) -> list[Row]:
@@ -470,170 +465,122 @@ def allocated(bill: Row, tables: Mapping[str, list[Row]]) -> Iterator[Row]:
     native = parts(bill["native_amount"], list(shared.values()), ties)
     dollars = parts(bill["amount_usd"], list(shared.values()), ties)
     for n, ((user, key, unit, basis), units) in enumerate(shared.items()):
-        yield whole | {
-            "native_amount": native[n],
-            "amount_usd": dollars[n],
-            "user_id": user,
-            "api_key_id": key,
-            "allocation": unit,
-            "basis": basis,
-            "units": units,
-            "all_units": sum(shared.values()),
-        }
+        amounts = {"native_amount": native[n], "amount_usd": dollars[n]}
+        of_use = {"user_id": user, "api_key_id": key, "allocation": unit, "basis": basis}
+        yield whole | amounts | of_use | {"units": units, "all_units": sum(shared.values())}
 
 
 # --- Entities ---------------------------------------------------------------------------------------------------------
 
-CLASSES = {
-    "uncached_input_tokens": "uncached_input_tokens",
-    "output_tokens": "output_tokens",
-    "cache_read_input_tokens": "cache_read_input_tokens",
-    "cache_creation_5m_tokens": "cache_creation_5m_input_tokens",
-    "cache_creation_1h_tokens": "cache_creation_1h_input_tokens",
-    "web_search_requests": "web_search_requests",
-}
-"""Property -> column of anthropic.usage_messages."""
+CLASSES = """
+    uncached_input_tokens  output_tokens  cache_read_input_tokens  web_search_requests
+    cache_creation_5m_tokens=cache_creation_5m_input_tokens  cache_creation_1h_tokens=cache_creation_1h_input_tokens
+"""
+"""Property, and its column of anthropic.usage_messages where that is called otherwise."""
 
 
-def _openai_entities(
-    account: Account, day: date, tables: Mapping[str, list[Row]], _: Lookups
-) -> Mapping[str, list[Row]]:
-    costs = tables["openai.costs"]
+def _openai_entities(of: OneDay) -> Entities:
+    day, costs = str(of.day), of.tables["openai.costs"]
     has_total = all(row["amount_currency"].lower() == "usd" or row["amount_value"] == 0 for row in costs)
-    requests = [
-        (
-            row["model"] or "unknown",
-            row["num_model_requests"],
-            (row.get("input_tokens") or 0) + (row.get("output_tokens") or 0),
-        )
+    used = [
+        {
+            "model": row["model"] or "unknown",
+            "requests": row["num_model_requests"],
+            "tokens": (row.get("input_tokens") or 0) + (row.get("output_tokens") or 0),
+        }
         for report in (*REPORTS, "decisions")
-        for row in tables.get(f"openai.usage_{report}", ())
+        for row in of.tables.get(f"openai.usage_{report}", ())
     ]
-    seconds = int(datetime.combine(day, time(), UTC).timestamp())
-    by_model: dict[str, tuple[int, int]] = {}
-    for model, number, tokens in requests:
-        before = by_model.get(model, (0, 0))
-        by_model[model] = (before[0] + number, before[1] + tokens)
+    seconds = int(datetime.combine(of.day, time(), UTC).timestamp())
     return {
         "openai_daily_usage": [
-            {
-                "identifier": identifier(account.name, f"daily-{day}"),
-                "title": f"OpenAI Usage {day}",
-                "date": str(day),
-                "total_requests": sum(number for _, number, _ in requests),
-                "total_tokens": sum(tokens for *_, tokens in requests),
-                "total_cost": (total(row["amount_value"] for row in costs) or Decimal(0)) if has_total else None,
-            }
+            of.dated(
+                f"daily-{day}",
+                f"OpenAI Usage {day}",
+                date=day,
+                total_requests=added(used, "requests") or 0,
+                total_tokens=added(used, "tokens") or 0,
+                total_cost=(added(costs, "amount_value") or Decimal(0)) if has_total else None,
+            )
         ],
         "openai_model_usage": [
-            {
-                "identifier": identifier(account.name, f"{model}-{seconds}"),
-                "title": f"{model} usage",
-                "model": model,
-                "date": str(day),
-                "requests": number,
-                "tokens": tokens,
-            }
-            for model, (number, tokens) in by_model.items()
+            of.dated(f"{model}-{seconds}", f"{model} usage", model=model, date=day, **sums(same, "requests tokens"))
+            for (model,), same in by(used, "model").items()
         ],
     }
 
 
-def _claude_entity(account: Account, day: date, published: str, title: str, **properties: Any) -> Row:
-    name = identifier(account.name, published)
-    return {"identifier": name, "title": title, "record_date": f"{day}T00:00:00Z", **properties}
-
-
-def _claude_usage(
-    account: Account, day: date, tables: Mapping[str, list[Row]], lookups: Lookups
-) -> Mapping[str, list[Row]]:
+def _claude_usage(of: OneDay) -> Entities:
     messages = [
-        {**row, "model": row["model"] or "unknown", "workspace_id": row["workspace_id"] or "default"}
-        for row in tables["anthropic.usage_messages"]
+        {**picked(row, CLASSES), "model": row["model"] or "unknown", "workspace_id": row["workspace_id"] or "default"}
+        for row in of.tables["anthropic.usage_messages"]
     ]
-    entity = partial(_claude_entity, account, day)
 
-    def classes(rows: Iterable[Row]) -> Row:
-        rows = list(rows)
-        return {name: sum(row[column] for row in rows) for name, column in CLASSES.items()}
+    classes = [each.partition("=")[0] for each in CLASSES.split()]
+
+    def record(rows: Iterable[Row], published: str, title: str, **about: str) -> Row:
+        return of.record(published, title, **about, **{name: sum(row[name] for row in rows) for name in classes})
 
     return {
-        "claude_usage_record": [entity(f"{day}-usage", f"Claude Usage - {day}", **classes(messages))],
+        "claude_usage_record": [record(messages, f"{of.day}-usage", f"Claude Usage - {of.day}")],
         "claude_model_usage": [
-            entity(f"{model}-{day}", f"{model} - {day}", model=model, **classes(rows))
+            record(rows, f"{model}-{of.day}", f"{model} - {of.day}", model=model)
             for (model,), rows in by(messages, "model").items()
         ],
         "claude_workspace_usage": [
-            entity(
-                f"{scope}-{day}",
-                f"{lookups.name(account.name, SCOPES, scope) or scope} - {day}",
-                workspace_id=scope,
-                **classes(rows),
-            )
+            record(rows, f"{scope}-{of.day}", f"{of.name_of(SCOPES, scope) or scope} - {of.day}", workspace_id=scope)
             for (scope,), rows in by(messages, "workspace_id").items()
         ],
     }
 
 
-def _claude_costs(account: Account, day: date, tables: Mapping[str, list[Row]], _: Lookups) -> Mapping[str, list[Row]]:
-    amounts = {"USD": Decimal(0)}
-    for row in tables["anthropic.cost_report"]:
-        currency = row["currency"].upper()
-        amounts[currency] = total((amounts.get(currency, Decimal(0)), row["amount_cents"]))
-    return {
-        "claude_cost_record": [
-            _claude_entity(
-                account,
-                day,
-                f"{day}-cost" + ("" if currency == "USD" else f"-{currency}"),
-                f"Claude Cost - {day}" + ("" if currency == "USD" else f" ({currency})"),
-                amount=times(amount, Decimal(1).scaleb(-MINOR_DIGITS.get(currency, 2))),
-                currency=currency,
-            )
-            for currency, amount in amounts.items()
-        ]
-    }
+def _claude_costs(of: OneDay) -> Entities:
+    report = [{**row, "currency": row["currency"].upper()} for row in of.tables["anthropic.cost_report"]]
+    records = []
+    for currency in dict.fromkeys(("USD", *(row["currency"] for row in report))):
+        amount = added(report, "amount_cents", currency=currency) or Decimal(0)
+        names = [f"{of.day}-cost", f"Claude Cost - {of.day}"]
+        if currency != "USD":
+            names = [f"{names[0]}-{currency}", f"{names[1]} ({currency})"]
+        whole = times(amount, Decimal(1).scaleb(-MINOR_DIGITS.get(currency, 2)))
+        records.append(of.record(*names, amount=whole, currency=currency))
+    return {"claude_cost_record": records}
 
 
-def _claude_code_entities(
-    account: Account, day: date, tables: Mapping[str, list[Row]], _: Lookups
-) -> Mapping[str, list[Row]]:
-    records = tables["anthropic.claude_code"]
+def _claude_code_entities(of: OneDay) -> Entities:
+    records = of.tables["anthropic.claude_code"]
     named = [{**row, "actor_name": row["api_key_name"] or row["actor_email"] or "unknown"} for row in records]
     return {
         "claude_code_analytics": [
-            _claude_entity(
-                account,
-                day,
-                f"{organization}-{actor}-{day}",
-                f"{actor} - {day}",
-                **_actor(organization, kind, actor, rows),
+            of.record(
+                f"{actor['organization_id']}-{actor['actor_name']}-{of.day}",
+                f"{actor['actor_name']} - {of.day}",
+                **actor,
+                **_of_actor(rows),
             )
-            for (organization, kind, actor), rows in by(named, "organization_id", "actor_type", "actor_name").items()
+            for actor, rows in grouped(named, "organization_id actor_type actor_name")
         ]
     }
 
 
-def _actor(organization: str, kind: str, actor: str, rows: Sequence[Row]) -> Row:
-    counters = ("num_sessions", "lines_added", "lines_removed", "commits", "pull_requests")
-    tools = tuple(f"{tool}_tool_{what}" for tool in ("edit", "write") for what in ("accepted", "rejected"))
+COUNTERS = """
+    num_sessions  lines_added  lines_removed  commits  pull_requests
+    edit_tool_accepted  edit_tool_rejected  write_tool_accepted  write_tool_rejected
+"""
+
+
+def _of_actor(rows: Sequence[Row]) -> Row:
     uses = by((used for row in rows for used in row["model_breakdown"]), "model")
     return {
-        "organization_id": organization,
-        "actor_type": kind,
-        "actor_name": actor,
         "terminal_type": ", ".join(sorted({row["terminal_type"] for row in rows})),
-        **{name: sum(row[name] for row in rows) for name in (*counters, *tools)},
+        **sums(rows, COUNTERS),
         "model_breakdown": [
             {
                 "model": model,
-                "tokens": {
-                    name: sum(used[name] for used in same)
-                    for name in ("input", "output", "cache_read", "cache_creation")
-                },
+                "tokens": sums(same, "input output cache_read cache_creation"),
                 "estimated_cost": {
                     "currency": "USD",
-                    "amount": times(total(used["estimated_cost_cents"] for used in same), Decimal("0.01")),
+                    "amount": times(added(same, "estimated_cost_cents"), Decimal("0.01")),
                 },
             }
             for (model,), same in sorted(uses.items())
@@ -641,31 +588,23 @@ def _actor(organization: str, kind: str, actor: str, rows: Sequence[Row]) -> Row
     }
 
 
-def _codex_entities(
-    account: Account, day: date, tables: Mapping[str, list[Row]], _: Lookups
-) -> Mapping[str, list[Row]]:
-    measures = ("credits", "threads", "turns", "cost_usd", "estimated_cost_usd")
-    tokens = ("uncached_text_input_tokens", "cached_text_input_tokens", "text_output_tokens", "text_total_tokens")
+OF_CODEX = """
+    credits  threads  turns  cost_usd  estimated_cost_usd
+    uncached_text_input_tokens  cached_text_input_tokens  text_output_tokens  text_total_tokens
+"""
+
+
+def _codex_entities(of: OneDay) -> Entities:
+    rows = [{**row, "scope": row["cut"]} for row in counted(of.tables["chatgpt.codex_usage"])]
     records = []
-    for (workspace, user, cut), rows in by(
-        counted(tables["chatgpt.codex_usage"]), "workspace_id", "user_id", "cut"
-    ).items():
-        name = user if cut == "user" else "workspace"
-        records.append(
-            {
-                "identifier": identifier(account.name, f"{workspace}-{name}-{day}"),
-                "title": f"{name} - {day}",
-                "record_date": f"{day}T00:00:00Z",
-                "workspace_id": workspace,
-                "user_id": user,
-                "scope": cut,
-                **{measure: total(row[measure] for row in rows) for measure in (*measures, *tokens)},
-            }
-        )
+    for whose, same in grouped(rows, "workspace_id user_id scope"):
+        name = whose["user_id"] if whose["scope"] == "user" else "workspace"
+        published = f"{whose['workspace_id']}-{name}-{of.day}"
+        records.append(of.record(published, f"{name} - {of.day}", **whose, **sums(same, OF_CODEX)))
     return {"codex_usage_record": records}
 
 
-ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
+ENTITIES: Mapping[str, Callable[[OneDay], Entities]] = {
     "openai.costs": _openai_entities,
     "anthropic.usage_messages": _claude_usage,
     "anthropic.cost_report": _claude_costs,
@@ -679,13 +618,8 @@ ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
 def owner_of(row: Row, accounting: Iterable[Dated]) -> Row:
     """The team and cost center that pay for a cost."""
     owners = [entry for entry in accounting if entry.table == "owner" and entry.speaks_of(row["usage_date"])]
-    ids = {
-        "api_key": row["api_key_id"] or row["api_key_name"],
-        "user": row["user_id"],
-        "project": row["project_id"],
-        "workspace": row["workspace_id"],
-    }
-    for kind, id_ in ids.items():
+    key = {"api_key": row["api_key_id"] or row["api_key_name"]}
+    for kind, id_ in (key | picked(row, "user=user_id project=project_id workspace=workspace_id")).items():
         for entry in owners:
             said = entry.said
             if id_ and said.get(kind) == id_ and said.get("connection", row["connection"]) == row["connection"]:
@@ -711,10 +645,20 @@ def cost_entities(
     lookups: Lookups,
 ) -> Mapping[str, list[Row]]:
     """What every provider's costs become in Port."""
-    midnight, name = f"{day}T00:00:00Z", account.name
+    name = account.name
+
+    def entity(provider: str, names: Sequence[str | None], title: Sequence[str], **properties: Any) -> Row:
+        """The last part of its identifier and title is the day, and the first part of its title the company."""
+        return {
+            "identifier": path(name, *names, str(day)),
+            "title": " - ".join((PROVIDERS[provider].company, *title, str(day))),
+            "record_date": f"{day}T00:00:00Z",
+            "provider": provider,
+            **properties,
+        }
+
     accounts = {row["sub_account_id"]: row["sub_account_name"] for row in raw.get("focus.charges", ())}
     has_bill = any(source in raw for source in SOURCES if source not in ESTIMATES)
-    keys = ("provider", "cost_basis", "native_unit", "currency", "scope_id", "used")
     cut = [
         {
             **row,
@@ -724,82 +668,39 @@ def cost_entities(
         for row in costs
     ]
     records = []
-    for (provider, basis, unit, currency, scope, model), same in by(cut, *keys).items():
-        kind = basis if basis == "credits" or currency == "USD" else f"{basis}-{currency}"
-        company = PROVIDERS[provider].company
+    for about, same in grouped(cut, "provider cost_basis native_unit currency scope_id used"):
+        kind, scope, model = about["cost_basis"], about["scope_id"], about.pop("used")
+        if kind != "credits" and about["currency"] != "USD":
+            kind += f"-{about['currency']}"
         scope_name = lookups.name(name, SCOPES, scope) or accounts.get(scope) or scope
-        scope_name = scope_name or NO_SCOPE.get(provider, "no project or workspace")
-        records.append(
-            {
-                "identifier": path(name, kind, scope, model or "unknown", str(day)),
-                "title": " - ".join((company, scope_name, model or "no model", str(day))),
-                "record_date": midnight,
-                "provider": provider,
-                "cost_basis": basis,
-                "scope_id": scope,
-                "scope_name": scope_name,
-                "model": model or "no model",
-                "native_amount": total(row["native_amount"] for row in same),
-                "native_unit": unit,
-                "currency": currency,
-                "amount_usd": total(row["amount_usd"] for row in same),
-            }
-        )
+        scope_name = scope_name or NO_SCOPE.get(about["provider"], "no project or workspace")
+        about |= {"scope_name": scope_name, "model": model or "no model", **sums(same, "native_amount amount_usd")}
+        records.append(entity(names=(kind, scope, model or "unknown"), title=(scope_name, about["model"]), **about))
     people = []
     is_nobodys = any(_is_billed([row]) and row["native_amount"] for row in costs if row["user_id"] is None)
     for (provider, user), same in by(costs, "provider", "user_id").items():
         agent = SERVICE_ACCOUNT_NAME if user == SERVICE_ACCOUNT_ID else None
         called = lookups.name(name, USERS, user) or agent or user or "unassigned"
         address = lookups.email(name, user) or (user if re.fullmatch(".+@.+", user or "") else None)
-        people.append(
-            {
-                "identifier": path(name, user, str(day)),
-                "title": " - ".join((PROVIDERS[provider].company, called, str(day))),
-                "record_date": midnight,
-                "provider": provider,
-                "user_id": user,
-                "user_email": address,
-                **_by_basis(same, has_bill=has_bill and (not is_nobodys or _is_billed(same))),
-            }
-        )
-    models = [
-        {
-            "identifier": path(name, "+".join(filter(None, (family, variant))), usage_type, str(day)),
-            "title": " - ".join(
-                (
-                    PROVIDERS[provider].company,
-                    " ".join(filter(None, (family, variant))) or "no model",
-                    usage_type or "not itemized",
-                    str(day),
-                )
-            ),
-            "record_date": midnight,
-            "provider": provider,
-            "model": family or "no model",
-            "variant": variant,
-            "usage_type": usage_type or "not itemized",
-            **_by_basis(same, has_bill=has_bill),
-        }
-        for (provider, family, variant, usage_type), same in by(
-            map(identified, costs), "provider", "family", "variant", "usage_type"
-        ).items()
-    ]
+        amounts = _by_basis(same, has_bill=has_bill and (not is_nobodys or _is_billed(same)))
+        people.append(entity(provider, (user,), (called,), user_id=user, user_email=address, **amounts))
+    models = []
+    for key, same in by(map(identified, costs), "provider family variant usage_type").items():
+        provider, family, variant, usage_type = key
+        names, kind = [*filter(None, (family, variant))], usage_type or "not itemized"
+        about = {"model": family or "no model", "variant": variant, "usage_type": kind}
+        title = (" ".join(names) or "no model", kind)
+        amounts = _by_basis(same, has_bill=has_bill)
+        models.append(entity(provider, ("+".join(names), usage_type), title, **about, **amounts))
     split = {row["source_table"] for row in parts}
     shared = [row for row in costs if row["cost_basis"] != "billed" or row["source_table"] not in split]
     shared += [{**row, "cost_basis": "billed", "api_key_name": None} for row in parts]
     owned = [{**row, **owner_of({**row, "usage_date": day, "connection": name}, accounting)} for row in shared]
-    teams = [
-        {
-            "identifier": path(name, team, str(day)),
-            "title": f"{PROVIDERS[provider].company} - {team} - {day}",
-            "record_date": midnight,
-            "provider": provider,
-            "team": team,
-            "cost_center": ", ".join(sorted({row["cost_center"] for row in same if row["cost_center"]})) or None,
-            **_by_basis(same, has_bill=has_bill),
-        }
-        for (provider, team), same in by(owned, "provider", "team").items()
-    ]
+    teams = []
+    for (provider, team), same in by(owned, "provider team").items():
+        centers = ", ".join(sorted({row["cost_center"] for row in same if row["cost_center"]})) or None
+        amounts = _by_basis(same, has_bill=has_bill)
+        teams.append(entity(provider, (team,), (team,), team=team, cost_center=centers, **amounts))
     return {"ai_cost_record": records, "ai_user_cost": people, "ai_model_cost": models, "ai_team_cost": teams}
 
 
@@ -808,7 +709,7 @@ def _is_billed(costs: Sequence[Row]) -> bool:
 
 
 def _by_basis(costs: Sequence[Row], *, has_bill: bool) -> Row:
-    credits_ = total(row["native_amount"] for row in costs if row["cost_basis"] == "credits") or Decimal(0)
+    credits_ = added(costs, "native_amount", cost_basis="credits") or Decimal(0)
     dollars = {f"{basis}_usd": _dollars(costs, basis) for basis in ("billed", "estimated", "notional")}
     return dollars | {"credits": credits_} | ({} if has_bill else {"billed_usd": None})
 
@@ -835,7 +736,8 @@ def tables_of(
         if source in USES:
             kept[ALLOCATED, source] = [part for bill in kept[DAILY, source] for part in allocated(bill, raw)]
             parts += kept[ALLOCATED, source]
-    entities = [build(account, day, raw, lookups) for table, build in ENTITIES.items() if table in raw]
+    of = OneDay(account.name, day, raw, partial(lookups.name, account.name))
+    entities = [build(of) for table, build in ENTITIES.items() if table in raw]
     if billed:
         entities.append(cost_entities(account, day, raw, costs, parts, accounting, lookups))
     for found in entities:
@@ -846,14 +748,13 @@ def tables_of(
 def day_totals(table: str, rows: Sequence[Row]) -> dict[str, Decimal | int]:
     """What a day adds up to, by the names of its totals."""
     additive = [c.name for c in table_of(table).columns if c.unit and c.additive and c.type in (int, Decimal)]
-    totals = {name: total(row[name] for row in rows) for name in (*additive, *filter(None, [FREE_OF.get(table)]))}
+    totals = sums(rows, *additive, FREE_OF.get(table, ""))
 
     for name, summed in audit_sources.TOTALS.get(table, {}).items():
         totals[name] = total(row[summed.column] for row in rows if summed.where(row))
 
     def amounts(name: str, amount: str, **wanted: Any) -> None:
-        chosen = (row for row in rows if all(row[column] == value for column, value in wanted.items()))
-        totals[name] = total(row[amount] for row in chosen)
+        totals[name] = added(rows, amount, **wanted)
 
     match table.removesuffix("_control"):
         case "openai.costs" | "anthropic.cost_report":
@@ -869,10 +770,7 @@ def day_totals(table: str, rows: Sequence[Row]) -> dict[str, Decimal | int]:
             amounts("estimated_cents_api", "estimated_cost_usd_cents", customer_type="api")
             amounts("estimated_cents_subscription", "estimated_cost_usd_cents", customer_type="subscription")
         case "chatgpt.codex_usage":
-            for column in ("threads", "turns", "credits", "cost_usd", "estimated_cost_usd"):
-                totals[column] = total(row[column] for row in counted(rows))
-            for column in ("uncached_text_input", "cached_text_input", "text_output", "text_total", "text_input"):
-                totals[f"{column}_tokens"] = total(row[f"{column}_tokens"] for row in counted(rows))
+            totals |= sums(counted(rows), OF_CODEX, "text_input_tokens")
         case "costs.daily_costs":
             for basis in ("billed", "estimated", "notional"):
                 amounts(f"{basis}_usd", "amount_usd", cost_basis=basis)
@@ -960,10 +858,7 @@ class Keeper:
                 now.since = now.version
                 lines = list(_compared(table, before, now))
                 same = {
-                    "table_name": table,
-                    "slice": part,
-                    "connection": connection,
-                    "usage_date": day,
+                    **_place(key),
                     "version": now.version,
                     "cause": "derived" if table.startswith(("costs.", "port_entities.")) else "provider",
                     "found_at": at,
@@ -990,7 +885,8 @@ class Keeper:
 
     def day_states(self) -> Iterator[Row]:
         """Which raw days the provider may still change."""
-        for (table, part, connection, day), kept in self.days.items():
+        for key, kept in self.days.items():
+            table, _, connection, day = key
             if table.startswith(("costs.", "port_entities.")):
                 continue
             first, last = kept.writes[kept.since - 1], kept.writes[-1]
@@ -998,10 +894,7 @@ class Keeper:
             late = [at for at in kept.writes[kept.since - 1 :] if at >= settled]
             confirmed = [at for at in late if at >= first + timedelta(days=1)]
             yield {
-                "table_name": table,
-                "slice": part,
-                "connection": connection,
-                "usage_date": day,
+                **_place(key),
                 "state": "settled" if confirmed else "provisional",
                 "first_fetched_at": first,
                 "last_fetched_at": last,
@@ -1019,12 +912,9 @@ class Keeper:
 
     def stored_days(self) -> Iterator[Row]:
         """What the ledger says of each day now."""
-        for (table, part, connection, day), kept in self.days.items():
+        for key, kept in self.days.items():
             yield {
-                "table_name": table,
-                "slice": part,
-                "connection": connection,
-                "usage_date": day,
+                **_place(key),
                 "version": kept.version,
                 "row_count": len(kept.rows),
                 "written_at": kept.writes[-1],
@@ -1033,6 +923,10 @@ class Keeper:
                 "content_since": kept.writes[kept.since - 1],
                 "day_totals": kept.totals,
             }
+
+
+def _place(key: Key) -> Row:
+    return dict(zip(("table_name", "slice", "connection", "usage_date"), key, strict=True))
 
 
 def _of_day(key: Key, rows: Iterable[Row]) -> list[Row]:

@@ -3,12 +3,25 @@
 Declarations by endpoint or table, for audit_books.py and audit_views.py. Nothing here is read from the product.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from usage_assets_report_tests.end_to_end.audit_sums import Row, by, cost, identifier, times, total
+from usage_assets_report_tests.end_to_end.audit_sums import (
+    Entities,
+    OneDay,
+    Row,
+    added,
+    by,
+    cost,
+    grouped,
+    picked,
+    sums,
+    times,
+    total,
+)
 from usage_assets_sandbox.anthropic_analytics import PROJECT_NUMBER
 from usage_assets_sandbox.anthropic_engagement import OFFICE, TOOLS
 from usage_assets_sandbox.company import email
@@ -46,18 +59,8 @@ MODELS_OF_METERS = {
     "Nova2.0Lite": "Nova2.0Lite",
     "anthropic.claude-opus-4-8-mantle": "claude-opus-4-8",
 }
-KINDS_OF_METERS = dict(
-    zip(
-        METERS,
-        (
-            "uncached_input_tokens",
-            "output_tokens",
-            "cache_read_input_tokens",
-            "cache_creation.ephemeral_5m_input_tokens",
-        ),
-        strict=True,
-    )
-)
+KINDS = "uncached_input_tokens output_tokens cache_read_input_tokens cache_creation.ephemeral_5m_input_tokens"
+KINDS_OF_METERS = dict(zip(METERS, KINDS.split(), strict=True))
 CLOUD, ISSUER = "AWS", "Amazon Web Services, Inc."
 
 
@@ -73,6 +76,12 @@ def _charges(told: Told) -> Iterator[Row]:
         )
         booked = after if row["late"] and after <= told.delivered else told.day.replace(day=1)
         yield {
+            **picked(
+                row,
+                "region_id=region service_name=service sku_meter=meter sub_account_id=account "
+                "billed_cost=cost effective_cost=cost list_cost=cost contracted_cost=cost "
+                "consumed_quantity=quantity pricing_quantity=quantity consumed_unit=unit pricing_unit=unit",
+            ),
             "billing_account_id": PAYER,
             "billing_currency": "USD",
             "billing_period_start": moment(booked),
@@ -81,18 +90,11 @@ def _charges(told: Told) -> Iterator[Row]:
             "charge_description": f"{row['unit']} of {row['meter']}",
             "charge_period_start": moment(told.day),
             "charge_period_end": moment(told.day + timedelta(days=1)),
-            **dict.fromkeys(("billed_cost", "effective_cost", "list_cost", "contracted_cost"), row["cost"]),
-            **dict.fromkeys(("consumed_quantity", "pricing_quantity"), row["quantity"]),
-            **dict.fromkeys(("consumed_unit", "pricing_unit"), row["unit"]),
             "invoice_issuer_name": ISSUER,
-            "region_id": row["region"],
             "service_category": "AI and Machine Learning",
-            "service_name": row["service"],
             "service_provider_name": CLOUD,
             "sku_id": f"SKU-{row['meter']}",
-            "sku_meter": row["meter"],
             "sku_price_id": f"SKU-{row['meter']}.1",
-            "sub_account_id": row["account"],
             "sub_account_name": ACCOUNTS.get(row["account"], "found late"),
             "other_columns": {
                 "BillingAccountName": "Acme Robotics",
@@ -115,7 +117,7 @@ def _charges(told: Told) -> Iterator[Row]:
     for (service,), same in by(others, "service").items():
         yield {
             "billing_currency": "USD",
-            **dict.fromkeys(("billed_cost", "effective_cost"), total(row["cost"] for row in same)),
+            **dict.fromkeys(("billed_cost", "effective_cost"), added(same, "cost")),
             "service_category": "Compute",
             "service_name": service,
             "service_provider_name": CLOUD,
@@ -133,12 +135,12 @@ EVENT_KINDS = {
 }
 CHARGES = {BILLED: "billed", OWN_KEY: "own_key", **dict.fromkeys(COVERED, "included")}
 OF_EVENTS = (
-    *("user_id", "service_account_id", "service_account_name", "model", "kind", "kind_as_sent", "charge"),
-    *("is_chargeable", "max_mode", "is_headless", "is_cloud_agent"),
+    "user_id service_account_id service_account_name model kind kind_as_sent charge "
+    "is_chargeable max_mode is_headless is_cloud_agent"
 )
 ADDED_EVENTS = (
-    *("events", "request_units", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
-    *("model_cents", "token_fee_cents", "charged_cents"),
+    "events request_units input_tokens output_tokens cache_read_tokens cache_write_tokens "
+    "model_cents token_fee_cents charged_cents"
 )
 
 
@@ -158,10 +160,8 @@ def _events(told: Told) -> Iterator[Row]:
         }
         for row in told.rows
     ]
-    for key, same in by(events, *OF_EVENTS).items():
-        yield dict(zip(OF_EVENTS, key, strict=True)) | {
-            name: total(event[name] for event in same) for name in ADDED_EVENTS
-        }
+    for event, same in grouped(events, OF_EVENTS):
+        yield event | sums(same, ADDED_EVENTS)
 
 
 def _editor_days(told: Told) -> Iterator[Row]:
@@ -179,8 +179,8 @@ def _editor_days(told: Told) -> Iterator[Row]:
 
 
 def _spent(rows: Sequence[Row]) -> Row:
-    sums = {name: total(row[name] for row in rows) for name in MEASURES}
-    return sums | {"total_tokens": sums["prompt_tokens"] + sums["completion_tokens"], "flat_cost": Decimal(0)}
+    spent = sums(rows, *MEASURES)
+    return spent | {"total_tokens": spent["prompt_tokens"] + spent["completion_tokens"], "flat_cost": Decimal(0)}
 
 
 def _gateway_cuts(told: Told) -> Iterator[Row]:
@@ -188,8 +188,8 @@ def _gateway_cuts(told: Told) -> Iterator[Row]:
     if told.rows:
         yield {"cut": "total", **_spent(told.rows)}
     of_models = (row for row in told.rows if row["model"])
-    for (model, key, alias), same in by(of_models, "model", "api_key", "api_key_alias").items():
-        yield {"cut": "model", "model": model, "api_key": key, "api_key_alias": alias, **_spent(same)}
+    for of_key, same in grouped(of_models, "model api_key api_key_alias"):
+        yield {"cut": "model", **of_key, **_spent(same)}
     for (provider,), same in by(told.rows, "provider").items():
         yield {"cut": "provider", "custom_llm_provider": provider or "unknown", **_spent(same)}
     for (user,), same in by(told.rows, "entity").items():
@@ -228,12 +228,14 @@ def _copilot_users(told: Told) -> Iterator[Row]:
         }
 
 
-REQUESTS = {
-    "prs_created_by_copilot": ("prs_created", "total_created_by_copilot"),
-    "prs_reviewed_by_copilot": ("prs_reviewed", "total_reviewed_by_copilot"),
-    "prs_merged_by_copilot": ("prs_merged", "total_merged_created_by_copilot"),
-    "copilot_applied_suggestions": ("suggestions_applied", "total_copilot_applied_suggestions"),
-}
+REQUESTS = """
+    prs_created_by_copilot=prs_created  prs_reviewed_by_copilot=prs_reviewed  prs_merged_by_copilot=prs_merged
+    copilot_applied_suggestions=suggestions_applied
+"""
+REQUESTS_AS_SENT = """
+    total_created_by_copilot=prs_created  total_reviewed_by_copilot=prs_reviewed
+    total_merged_created_by_copilot=prs_merged  total_copilot_applied_suggestions=suggestions_applied
+"""
 
 
 def _copilot_organizations(told: Told) -> Iterator[Row]:
@@ -241,21 +243,21 @@ def _copilot_organizations(told: Told) -> Iterator[Row]:
         yield {
             **row,
             "organization": COPILOT_ORGANIZATION,
-            **{name: row[of] for name, (of, _) in REQUESTS.items()},
-            "breakdown": _by_feature(row) | {"pull_requests": {sent: row[of] for of, sent in REQUESTS.values()}},
+            **picked(row, REQUESTS),
+            "breakdown": _by_feature(row) | {"pull_requests": picked(row, REQUESTS_AS_SENT)},
         }
 
 
 def _legacy_lines(told: Told) -> Iterator[Row]:
     """The lines of a bill, and the total that is stated, of an empty day, too."""
-    yield from ({"name": row["name"], "cost_cents": row["cents"]} for row in told.rows)
-    yield {"total_usage_cents": total(row["cents"] for row in told.rows) or Decimal(0)}
+    yield from (picked(row, "name cost_cents=cents") for row in told.rows)
+    yield {"total_usage_cents": added(told.rows, "cents") or Decimal(0)}
 
 
 def _legacy_use(told: Told) -> Iterator[Row]:
     """Of each list and model: spans of time, projects and keys are added up."""
-    for (name, model), same in by(told.rows, "list", "model").items():
-        yield {"list_name": name, "model": model, **{of: total(row[of] for row in same) for of in LEGACY_MEASURES}}
+    for of, same in grouped(told.rows, "list model"):
+        yield {**of, "list_name": of["list"], **sums(same, *LEGACY_MEASURES)}
 
 
 ACTORS = {
@@ -267,8 +269,8 @@ ACTORS = {
 """Kind of actor -> the column of its id."""
 OF_CLOUD = {"federated_actor": {"actor_provider": "gcp", "actor_project_number": PROJECT_NUMBER}}
 CLAUDE_TOKENS = (
-    *("uncached_input_tokens", "output_tokens", "cache_read_input_tokens"),
-    *("cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens"),
+    "uncached_input_tokens output_tokens cache_read_input_tokens "
+    "cache_creation_5m_input_tokens cache_creation_1h_input_tokens"
 )
 
 
@@ -280,7 +282,7 @@ def _whose(row: Row) -> Row:
 
 def _claude_usage(told: Told) -> Iterator[Row]:
     for row in told.rows:
-        tokens = total(row[name] for name in CLAUDE_TOKENS)
+        tokens = total(picked(row, CLAUDE_TOKENS).values())
         yield {**row, **_whose(row), "total_tokens": tokens, "occurrence": 1}
 
 
@@ -288,56 +290,47 @@ def _claude_cost(told: Told) -> Iterator[Row]:
     """Parts of a cost have no requests."""
     for row in told.rows:
         parts = {"requests": None} if row["cost_type"] else {}
-        amounts = {f"{name}_cents": row[name] for name in ("amount", "list_amount")}
+        amounts = picked(row, "amount_cents=amount list_amount_cents=list_amount")
         yield {**row, **_whose(row), **amounts, **parts, "currency": "USD", "occurrence": 1}
 
 
 PERIODS = ("daily", "weekly", "monthly")
 NOTHING = {
     "chat": (
-        *("thinking_message_count", "connectors_used_count", "shared_conversations_viewed_count"),
-        *("distinct_connectors_used_count", "distinct_skills_used_count", "distinct_projects_used_count"),
-        *("distinct_projects_created_count", "distinct_artifacts_created_count", "distinct_files_uploaded_count"),
-        "distinct_shared_artifacts_viewed_count",
+        "thinking_message connectors_used shared_conversations_viewed distinct_connectors_used distinct_skills_used "
+        "distinct_projects_used distinct_projects_created distinct_artifacts_created distinct_files_uploaded "
+        "distinct_shared_artifacts_viewed"
     ),
-    "claude_code": ("artifacts_created_count",),
+    "claude_code": "artifacts_created",
     "cowork": (
-        *("message_count", "action_count", "dispatch_turn_count", "connectors_used_count", "skills_used_count"),
-        *("artifacts_created_count", "distinct_session_count", "distinct_connectors_used_count"),
-        "distinct_skills_used_count",
+        "message action dispatch_turn connectors_used skills_used artifacts_created distinct_session "
+        "distinct_connectors_used distinct_skills_used"
     ),
-    "design": (
-        *("message_count", "distinct_session_count", "distinct_projects_used_count"),
-        "distinct_projects_created_count",
-    ),
-    "science": (
-        *("message_count", "delegation_count", "remote_compute_job_count", "skills_used_count"),
-        "distinct_session_count",
-    ),
+    "design": "message distinct_session distinct_projects_used distinct_projects_created",
+    "science": "message delegation remote_compute_job skills_used distinct_session",
 }
-"""Product -> what nobody of the company does in it."""
-IN_OFFICE = (
-    *("connectors_used_count", "distinct_connectors_used_count", "distinct_session_count"),
-    *("distinct_skills_used_count", "message_count", "skills_used_count"),
-)
+"""Product -> counts of what nobody of the company does in it."""
+IN_OFFICE = "connectors_used distinct_connectors_used distinct_session distinct_skills_used message skills_used"
+
+
+USED_BY_PEOPLE = """
+    user_id  web_search_count
+    chat_message_count=messages  chat_distinct_conversation_count=conversations
+    claude_code_commit_count=commits  claude_code_pull_request_count=pull_requests
+    claude_code_distinct_session_count=code_sessions
+    claude_code_lines_added_count=lines_added  claude_code_lines_removed_count=lines_removed
+"""
 
 
 def _claude_people(told: Told) -> Iterator[Row]:
     for row in told.rows:
         tools = {tool: {"accepted_count": row["code_sessions"], "rejected_count": 0} for tool in TOOLS}
         yield {
-            **{f"{product}_{name}": 0 for product, names in NOTHING.items() for name in names},
-            **{name: row[name] for name in ("user_id", "web_search_count")},
+            **{f"{product}_{name}_count": 0 for product, names in NOTHING.items() for name in names.split()},
+            **picked(row, USED_BY_PEOPLE),
             "last_activity_date": str(told.day),
-            "chat_message_count": row["messages"],
-            "chat_distinct_conversation_count": row["conversations"],
-            "claude_code_commit_count": row["commits"],
-            "claude_code_pull_request_count": row["pull_requests"],
-            "claude_code_distinct_session_count": row["code_sessions"],
-            "claude_code_lines_added_count": row["lines_added"],
-            "claude_code_lines_removed_count": row["lines_removed"],
             "claude_code_tool_actions": tools,
-            "office_metrics": {product: dict.fromkeys(IN_OFFICE, 0) for product in OFFICE},
+            "office_metrics": {product: {f"{name}_count": 0 for name in IN_OFFICE.split()} for product in OFFICE},
         }
 
 
@@ -443,29 +436,27 @@ def _metered(row: Row) -> Row:
 
 
 def _routed(row: Row) -> Row:
-    line_item = f"{row['provider_name']}, {row['model']}"
-    return {"model": row["model"], "workspace_id": row["workspace_id"], "line_item": line_item}
+    return {**picked(row, "model workspace_id"), "line_item": f"{row['provider_name']}, {row['model']}"}
 
 
 def _edited(row: Row) -> Row:
-    line_item = f"{row['model']}, {row['kind']}"
     actor = row["service_account_id"] or row["user_id"]
-    return {"model": row["model"], "usage_type": row["kind"], "user_id": actor, "line_item": line_item}
+    return {**picked(row, "model usage_type=kind"), "user_id": actor, "line_item": f"{row['model']}, {row['kind']}"}
+
+
+CHARGED = """
+    model  usage_type  token_type=usage_type  project_id=sub_account_id  line_item=charge_description
+    cost_type=service_name  inference_geo=region_id  charge_category
+"""
 
 
 def _charged(row: Row) -> Row:
-    return {
-        "model": row["model"],
-        "usage_type": row["usage_type"],
-        "token_type": row["usage_type"],
-        "project_id": row["sub_account_id"],
-        "line_item": row["charge_description"],
-        "cost_type": row["service_name"],
-        "inference_geo": row["region_id"],
-        "charge_frequency": row["other_columns"]["ChargeFrequency"],
-        "charge_category": row["charge_category"],
-        "costs_stated": "effective,contracted,list",
-    }
+    frequency = row["other_columns"]["ChargeFrequency"]
+    return picked(row, CHARGED) | {"charge_frequency": frequency, "costs_stated": "effective,contracted,list"}
+
+
+SEATS = ("Copilot", "user-months")
+"""Product and unit of what is billed for seats."""
 
 
 def _seats(row: Row) -> Row:
@@ -488,12 +479,7 @@ MONEYS: Mapping[str, Sequence[Money]] = {
     "github_copilot.ai_credits": (Money("billed", "net_amount", lambda _: True, _metered),),
     "github_copilot.premium_requests": (Money("billed", "net_amount", lambda _: True, _metered),),
     "github_copilot.billing_usage": (
-        Money(
-            "billed",
-            "net_amount",
-            lambda row: (row["product"], row["unit_type"]) == ("Copilot", "user-months"),
-            _seats,
-        ),
+        Money("billed", "net_amount", lambda row: (row["product"], row["unit_type"]) == SEATS, _seats),
     ),
 }
 
@@ -525,18 +511,10 @@ def costs_in(table: str) -> Callable[[Sequence[Row]], Iterator[Row]]:
 
 def _gateway_costs(rows: Sequence[Row]) -> Iterator[Row]:
     """Estimates by model and API key, and one of what no model explains."""
-    of_models = [row for row in rows if row["cut"] == "model"]
-    whole = [row for row in rows if row["cut"] == "total"]
     same = {"cost_basis": "estimated", "native_unit": "dollars", "currency": "USD"}
-    for row in of_models:
-        yield cost(
-            "litellm.user_activity",
-            **same,
-            model=row["model"],
-            api_key_id=row["api_key"],
-            native_amount=row["spend"],
-        )
-    spend = (total(row["spend"] for row in whole) or 0) - (total(row["spend"] for row in of_models) or 0)
+    for row in (row for row in rows if row["cut"] == "model"):
+        yield cost("litellm.user_activity", **same, **picked(row, "model api_key_id=api_key native_amount=spend"))
+    spend = (added(rows, "spend", cut="total") or 0) - (added(rows, "spend", cut="model") or 0)
     if spend:
         yield cost("litellm.user_activity", **same, native_amount=spend)
 
@@ -546,7 +524,7 @@ def _reserved_costs(rows: Sequence[Row]) -> Iterator[Row]:
     same = {"cost_basis": "estimated", "native_unit": "dollars", "currency": "USD", "line_item": "reserved capacity"}
     for row in rows:
         if row["flat_cost"]:
-            yield cost("litellm.team_activity", **same, workspace_id=row["team_id"], native_amount=row["flat_cost"])
+            yield cost("litellm.team_activity", **same, **picked(row, "workspace_id=team_id native_amount=flat_cost"))
 
 
 COSTS: Mapping[str, Callable[[Sequence[Row]], Iterator[Row]]] = {
@@ -635,78 +613,54 @@ def users_of_credits(people: Sequence[Row]) -> Iterator[tuple[str, int]]:
 # --- Usage: raw table -> what a row of it counts in costs.usage; nothing where another report counts it ---------------
 
 
-def _same(**columns: str) -> Callable[[Row], Row]:
-    """Columns of costs.usage, and what a raw table calls them."""
-
-    def counts(row: Row) -> Row:
-        return {name: row.get(column) for name, column in columns.items()}
-
-    return counts
+def _same(*columns: str) -> Callable[[Row], Row]:
+    """Columns of costs.usage, and what a raw table calls them; some reports lack some."""
+    return lambda row: picked(defaultdict(lambda: None, row), *columns)
 
 
-def _sum_of(row: Row, *names: str) -> int | None:
-    counts = [row[name] for name in names]
+def _sum_of(row: Row, names: str) -> int | None:
+    counts = picked(row, names).values()
     return None if None in counts else sum(counts)
 
 
-CALLER = {name: name for name in ("model", "project_id", "user_id", "api_key_id")}
-OF_MODELS = CALLER | {
-    "requests": "num_model_requests",
-    "input_tokens": "input_tokens",
-    "cached_input_tokens": "input_cached_tokens",
-    "cache_write_tokens": "input_cache_write_tokens",
-    "output_tokens": "output_tokens",
-}
-OF_MEDIA = CALLER | {
-    "requests": "num_model_requests",
-    **{name: name for name in ("input_tokens", "images", "characters", "seconds")},
-}
+CALLER = "model project_id user_id api_key_id requests=num_model_requests input_tokens"
+OF_MODELS = "cached_input_tokens=input_cached_tokens cache_write_tokens=input_cache_write_tokens output_tokens"
 
 
 def _of_models(row: Row) -> Row:
     tier = "standard" if row["service_tier"] == "default" else row["service_tier"]
-    return {**_same(**OF_MODELS)(row), "service_tier": "batch" if row["batch"] else tier}
+    return {**_same(CALLER, OF_MODELS)(row), "service_tier": "batch" if row["batch"] else tier}
 
 
-WRITTEN = ("cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens")
+OF_MESSAGES = """
+    model  service_tier  context_window  workspace_id  user_id=account_id  api_key_id
+    cached_input_tokens=cache_read_input_tokens  cache_write_1h_tokens=cache_creation_1h_input_tokens  output_tokens
+"""
+WRITTEN = "cache_creation_5m_input_tokens cache_creation_1h_input_tokens"
 
 
 def _messages(row: Row) -> Row:
-    return {
-        **{name: row[name] for name in ("model", "service_tier", "context_window")},
+    return picked(row, OF_MESSAGES) | {
         "is_billed": False if row["service_tier"] == "priority" else None,
-        "workspace_id": row["workspace_id"],
-        "user_id": row["account_id"],
-        "api_key_id": row["api_key_id"],
-        "input_tokens": _sum_of(row, "uncached_input_tokens", "cache_read_input_tokens", *WRITTEN),
-        "cached_input_tokens": row["cache_read_input_tokens"],
-        "cache_write_tokens": _sum_of(row, *WRITTEN),
-        "cache_write_1h_tokens": row["cache_creation_1h_input_tokens"],
-        "output_tokens": row["output_tokens"],
+        "input_tokens": _sum_of(row, f"uncached_input_tokens cache_read_input_tokens {WRITTEN}"),
+        "cache_write_tokens": _sum_of(row, WRITTEN),
     }
 
 
 def _codex(row: Row) -> Row:
-    return {
-        "workspace_id": row["workspace_id"],
-        "user_id": row["user_id"],
+    same = "workspace_id user_id cached_input_tokens=cached_text_input_tokens output_tokens=text_output_tokens"
+    return picked(row, same) | {
         "is_billed": False if row["credits"] and not row["cost_usd"] else None,
         "input_tokens": row["text_total_tokens"] - row["text_output_tokens"],
-        "cached_input_tokens": row["cached_text_input_tokens"],
-        "output_tokens": row["text_output_tokens"],
     }
 
 
 def _edits(row: Row) -> Row:
-    return {
-        "model": row["model"],
+    same = "model requests=events cached_input_tokens=cache_read_tokens cache_write_tokens output_tokens"
+    return picked(row, same) | {
         "user_id": row["service_account_id"] or row["user_id"],
         "is_billed": row["charge"] == "billed",
-        "requests": row["events"],
-        "input_tokens": _sum_of(row, "input_tokens", "cache_read_tokens", "cache_write_tokens"),
-        "cached_input_tokens": row["cache_read_tokens"],
-        "cache_write_tokens": row["cache_write_tokens"],
-        "output_tokens": row["output_tokens"],
+        "input_tokens": _sum_of(row, "input_tokens cache_read_tokens cache_write_tokens"),
     }
 
 
@@ -715,8 +669,7 @@ def _tokens_of_charge(row: Row) -> Row | None:
         return None
     kind, tokens = row["usage_type"], row["tokens"]
     return {
-        "model": row["model"],
-        "project_id": row["sub_account_id"],
+        **picked(row, "model project_id=sub_account_id"),
         "input_tokens": 0 if kind == "output_tokens" else tokens,
         "cached_input_tokens": tokens if kind == "cache_read_input_tokens" else 0,
         "cache_write_tokens": tokens if kind == KINDS_OF_METERS[METERS[3]] else 0,
@@ -727,32 +680,25 @@ def _tokens_of_charge(row: Row) -> Row | None:
 
 def _routes(row: Row) -> Row | None:
     """The provider behind an own key counts the same use. How much of a row with both is on credits is not known."""
-    what = {"model": row["model"], "workspace_id": row["workspace_id"]}
+    what = picked(row, "model workspace_id")
     if row["byok_usage_inference"] != 0:
         return what if row["usage"] != 0 else None
-    return what | {
-        "requests": row["requests"],
-        "input_tokens": row["prompt_tokens"],
-        "cached_input_tokens": min(row["cached_tokens"], row["prompt_tokens"]),
-        "output_tokens": row["completion_tokens"],
-    }
+    counts = picked(row, "requests input_tokens=prompt_tokens output_tokens=completion_tokens")
+    return what | counts | {"cached_input_tokens": min(row["cached_tokens"], row["prompt_tokens"])}
 
 
 USAGE: Mapping[str, Callable[[Row], Row | None]] = {
     "openai_legacy.usage": _same(
-        model="model",
-        requests="requests",
-        input_tokens="context_tokens",
-        cached_input_tokens="cached_context_tokens",
-        output_tokens="generated_tokens",
+        "model requests input_tokens=context_tokens cached_input_tokens=cached_context_tokens",
+        "output_tokens=generated_tokens",
     ),
     **{f"openai.usage_{report}": _of_models for report in ("completions", "decisions")},
     **{
-        f"openai.usage_{report}": _same(**OF_MEDIA)
+        f"openai.usage_{report}": _same(CALLER, "images characters seconds")
         for report in ("embeddings", "moderations", "images", "audio_speeches", "audio_transcriptions")
     },
-    "openai.usage_vector_stores": _same(project_id="project_id", usage_bytes="usage_bytes"),
-    "openai.usage_code_interpreter_sessions": _same(project_id="project_id", sessions="num_sessions"),
+    "openai.usage_vector_stores": _same("project_id usage_bytes"),
+    "openai.usage_code_interpreter_sessions": _same("project_id sessions=num_sessions"),
     "anthropic.usage_messages": _messages,
     "chatgpt.codex_usage": _codex,
     "cursor.usage_events": _edits,
@@ -763,218 +709,191 @@ USAGE: Mapping[str, Callable[[Row], Row | None]] = {
 
 # --- Entities: raw table -> what it becomes in Port, beside the entities of costs -------------------------------------
 
-COUNTS = (
-    *("code_generation_activity_count", "code_acceptance_activity_count", "user_initiated_interaction_count"),
-    *("loc_suggested_to_add_sum", "loc_suggested_to_delete_sum", "loc_added_sum", "loc_deleted_sum"),
-)
+COUNTS = """
+    code_generation_activity_count  code_acceptance_activity_count  user_initiated_interaction_count
+    loc_suggested_to_add_sum  loc_suggested_to_delete_sum  loc_added_sum  loc_deleted_sum
+"""
+OF_ORGANIZATION = """
+    daily_active_users  weekly_active_users  monthly_active_chat_users  monthly_active_agent_users
+    prs_created_by_copilot  prs_reviewed_by_copilot  prs_merged_by_copilot
+    total_copilot_applied_suggestions=copilot_applied_suggestions
+"""
 
 
-def _copilot_organization(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
-    people = ("daily_active_users", "weekly_active_users", "monthly_active_chat_users", "monthly_active_agent_users")
-    requests = ("prs_created_by_copilot", "prs_reviewed_by_copilot", "prs_merged_by_copilot")
+def _copilot_organization(of: OneDay) -> Entities:
+    name, title = f"{COPILOT_ORGANIZATION}@{of.day}", f"{COPILOT_ORGANIZATION} copilot-metrics {of.day}"
     return {
         "githubCopilotOrganizationUsage": [
-            {
-                "identifier": identifier(account.name, f"{COPILOT_ORGANIZATION}@{day}"),
-                "title": f"{COPILOT_ORGANIZATION} copilot-metrics {day}",
-                "record_date": f"{day}T00:00:00Z",
-                "git_hub_org": COPILOT_ORGANIZATION,
-                **{name: row[name] for name in (*COUNTS, *people, *requests)},
-                "total_copilot_applied_suggestions": row["copilot_applied_suggestions"],
-            }
-            for row in tables["github_copilot.organization_1_day"]
+            of.record(name, title, git_hub_org=COPILOT_ORGANIZATION, **picked(row, COUNTS, OF_ORGANIZATION))
+            for row in of.tables["github_copilot.organization_1_day"]
         ]
     }
 
 
-def _copilot_user(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+def _copilot_user(of: OneDay) -> Entities:
+    rows = of.tables["github_copilot.users_1_day"]
+    named = ((f"{row['user_login']}@{COPILOT_ORGANIZATION}@{of.day}", row) for row in rows)
+    same = ("username=user_login used_agent used_chat", COUNTS)
     return {
         "githubCopilotUserUsage": [
-            {
-                "identifier": identifier(account.name, f"{row['user_login']}@{COPILOT_ORGANIZATION}@{day}"),
-                "title": f"{row['user_login']}@{COPILOT_ORGANIZATION}@{day}",
-                "record_date": f"{day}T00:00:00Z",
-                "git_hub_org": COPILOT_ORGANIZATION,
-                "username": row["user_login"],
-                **{name: row[name] for name in (*COUNTS, "used_agent", "used_chat")},
-            }
-            for row in tables["github_copilot.users_1_day"]
+            of.record(name, name, git_hub_org=COPILOT_ORGANIZATION, **picked(row, *same)) for name, row in named
         ]
     }
 
 
-def _cursor_person(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
-    renamed = {name: f"{name}uests" for name in ("subscription_included_req", "api_key_req", "usage_based_req")}
-    same = (
-        "is_active",
-        "most_used_model",
-        "bugbot_usages",
-        *(f"{kind}_requests" for kind in ("composer", "chat", "agent")),
-    )
-    counts = (
-        *(f"total_{name}" for name in ("applies", "accepts", "rejects", "tabs_shown", "tabs_accepted")),
-        *(f"{kind}_lines_{how}" for kind in ("total", "accepted") for how in ("added", "deleted")),
-    )
+CURSOR_PERSON = """
+    user_id=member_id  is_active  most_used_model  bugbot_usages  composer_requests  chat_requests  agent_requests
+    subscription_included_reqs=subscription_included_requests  api_key_reqs=api_key_requests
+    usage_based_reqs=usage_based_requests
+    total_applies  total_accepts  total_rejects  total_tabs_shown  total_tabs_accepted
+    total_lines_added  total_lines_deleted  accepted_lines_added  accepted_lines_deleted
+"""
+
+
+def _cursor_person(of: OneDay) -> Entities:
     return {
         "cursorDailyUsage": [
-            {
-                "identifier": identifier(account.name, f"{row['member_id']}-{day}"),
-                "title": f"{row['user_id']} {day}",
-                "day": f"{day}T00:00:00Z",
-                "user_id": row["member_id"],
-                "email": row["user_id"] if "@" in row["user_id"] else None,
-                **{name: row[name] for name in (*same, *counts)},
-                **{f"{ours}s": row[theirs] for ours, theirs in renamed.items()},
-            }
-            for row in tables["cursor.daily_usage"]
+            of.dated(
+                f"{row['member_id']}-{of.day}",
+                f"{row['user_id']} {of.day}",
+                day=f"{of.day}T00:00:00Z",
+                email=row["user_id"] if "@" in row["user_id"] else None,
+                **picked(row, CURSOR_PERSON),
+            )
+            for row in of.tables["cursor.daily_usage"]
         ]
     }
 
 
-def _legacy_entities(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+def _legacy_entities(of: OneDay) -> Entities:
     """In the blueprints of what came after it."""
-    use = tables["openai_legacy.usage"]
-    cents = total(row["cost_cents"] for row in tables["openai_legacy.billing_usage"]) or Decimal(0)
-    tokens = ("context_tokens", "generated_tokens")
+    use = [
+        {**row, "tokens": (row["context_tokens"] or 0) + (row["generated_tokens"] or 0)}
+        for row in of.tables["openai_legacy.usage"]
+    ]
+    cents = added(of.tables["openai_legacy.billing_usage"], "cost_cents") or Decimal(0)
     return {
         "openai_daily_usage": [
-            {
-                "identifier": identifier(account.name, f"daily-{day}"),
-                "title": f"OpenAI Usage {day}",
-                "date": str(day),
-                "total_requests": total(row["requests"] for row in use) or 0,
-                "total_tokens": total(row[name] for row in use for name in tokens) or 0,
-                "total_cost": times(cents, Decimal("0.01")),
-            }
+            of.dated(
+                f"daily-{of.day}",
+                f"OpenAI Usage {of.day}",
+                date=str(of.day),
+                total_requests=added(use, "requests") or 0,
+                total_tokens=added(use, "tokens") or 0,
+                total_cost=times(cents, CENT),
+            )
         ],
         "openai_model_usage": [
-            {
-                "identifier": identifier(account.name, f"{model}-{int(moment(day).timestamp())}"),
-                "title": f"{model} usage",
-                "model": model,
-                "date": str(day),
-                "requests": total(row["requests"] for row in same),
-                "tokens": total(row[name] for row in same for name in tokens) or 0,
-            }
+            of.dated(
+                f"{model}-{int(moment(of.day).timestamp())}",
+                f"{model} usage",
+                model=model,
+                date=str(of.day),
+                **sums(same, "requests tokens"),
+            )
             for (model,), same in by(use, "model").items()
         ],
     }
 
 
-OF_CHAT = ("conversation_count", "skills_used_count", "projects_used_count", "projects_created_count")
-CLAUDE_PERSON = {
-    **{f"chat_{name}": f"chat_distinct_{name}" for name in OF_CHAT},
-    "chat_artifacts_created_count": "chat_distinct_artifacts_created_count",
-    "chat_files_uploaded_count": "chat_distinct_files_uploaded_count",
-    "lines_added": "claude_code_lines_added_count",
-    "lines_removed": "claude_code_lines_removed_count",
-    "code_session_count": "claude_code_distinct_session_count",
-    "code_commit_count": "claude_code_commit_count",
-    "code_pull_request_count": "claude_code_pull_request_count",
-    "cowork_session_count": "cowork_distinct_session_count",
-    "design_session_count": "design_distinct_session_count",
-    **{
-        name: name
-        for name in (
-            *("chat_message_count", "chat_thinking_message_count", "chat_connectors_used_count", "web_search_count"),
-            *("chat_shared_conversations_viewed_count", "cowork_message_count", "design_message_count"),
-        )
-    },
-}
-"""Property of a person's day in Port -> column."""
+CLAUDE_PERSON = """
+    user_id  web_search_count  chat_message_count  chat_thinking_message_count  chat_connectors_used_count
+    chat_shared_conversations_viewed_count  cowork_message_count  design_message_count
+    chat_conversation_count=chat_distinct_conversation_count  chat_skills_used_count=chat_distinct_skills_used_count
+    chat_projects_used_count=chat_distinct_projects_used_count
+    chat_projects_created_count=chat_distinct_projects_created_count
+    chat_artifacts_created_count=chat_distinct_artifacts_created_count
+    chat_files_uploaded_count=chat_distinct_files_uploaded_count
+    lines_added=claude_code_lines_added_count  lines_removed=claude_code_lines_removed_count
+    code_session_count=claude_code_distinct_session_count  code_commit_count=claude_code_commit_count
+    code_pull_request_count=claude_code_pull_request_count
+    cowork_session_count=cowork_distinct_session_count  design_session_count=design_distinct_session_count
+"""
+"""Property of a person's day in Port, and its column where that is called otherwise."""
 
 
-def _claude_person(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
-    def of(row: Row) -> Row:
+def _claude_person(of: OneDay) -> Entities:
+    def person(row: Row) -> Row:
         office = row["office_metrics"].values()
-        return {
-            "identifier": identifier(account.name, f"{row['user_id']}-{day}"),
-            "title": f"{row['user_id']} - {day}",
-            "record_date": f"{day}T00:00:00Z",
-            "user_id": row["user_id"],
-            **{ours: row.get(theirs) for ours, theirs in CLAUDE_PERSON.items()},
+        return of.record(
+            f"{row['user_id']}-{of.day}",
+            f"{row['user_id']} - {of.day}",
+            **picked(row, CLAUDE_PERSON),
             **{
                 f"{tool}_{what}": counts[f"{what}_count"]
                 for tool, counts in row["claude_code_tool_actions"].items()
                 for what in ("accepted", "rejected")
             },
-            "office_session_count": sum(app["distinct_session_count"] for app in office),
-            "office_message_count": sum(app["message_count"] for app in office),
-        }
+            office_session_count=sum(app["distinct_session_count"] for app in office),
+            office_message_count=sum(app["message_count"] for app in office),
+        )
 
-    return {"claude_ai_user_activity": [of(row) for row in tables["anthropic_analytics.users"]]}
+    return {"claude_ai_user_activity": list(map(person, of.tables["anthropic_analytics.users"]))}
 
 
-def _of_claude_person(account: Any, day: date, row: Row) -> Row:
+def _of_claude_person(of: OneDay, row: Row, **properties: Any) -> Row:
     """What usage and cost of a person have in common."""
-    parts = (row["actor_user_id"], str(day), row["product"] or "all", row["model"] or "all")
-    return {
-        "identifier": identifier(account.name, "-".join(parts)),
-        "title": f"{row['actor_user_id']} - {day}",
-        "record_date": f"{day}T00:00:00Z",
-        "range_end": f"{day + timedelta(days=1)}T00:00:00Z",
-        "user_id": row["actor_user_id"],
-        **{name: row[name] for name in ("product", "model", "requests")},
-    }
+    parts = (row["actor_user_id"], str(of.day), row["product"] or "all", row["model"] or "all")
+    return of.record(
+        "-".join(parts),
+        f"{row['actor_user_id']} - {of.day}",
+        range_end=f"{of.day + timedelta(days=1)}T00:00:00Z",
+        **picked(row, "user_id=actor_user_id product model requests"),
+        **properties,
+    )
 
 
-def _claude_person_use(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
-    same = ("uncached_input_tokens", "cache_read_input_tokens", "output_tokens", "total_tokens", "web_search_requests")
-    return {
-        "claude_ai_user_usage": [
-            {
-                **_of_claude_person(account, day, row),
-                **{name: row[name] for name in same},
-                **{
-                    f"cache_creation_{kept}_tokens": row[f"cache_creation_{kept}_input_tokens"] for kept in ("1h", "5m")
-                },
-            }
-            for row in tables["anthropic_analytics.user_usage_report"]
-        ]
-    }
+CLAUDE_USE = """
+    uncached_input_tokens  cache_read_input_tokens  output_tokens  total_tokens  web_search_requests
+    cache_creation_1h_tokens=cache_creation_1h_input_tokens  cache_creation_5m_tokens=cache_creation_5m_input_tokens
+"""
 
 
-def _claude_person_cost(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
+def _claude_person_use(of: OneDay) -> Entities:
+    use = of.tables["anthropic_analytics.user_usage_report"]
+    return {"claude_ai_user_usage": [_of_claude_person(of, row, **picked(row, CLAUDE_USE)) for row in use]}
+
+
+def _claude_person_cost(of: OneDay) -> Entities:
+    def in_dollars(row: Row) -> Row:
+        return {name: times(row[f"{name}_cents"], CENT) for name in ("amount", "list_amount")}
+
+    costs = of.tables["anthropic_analytics.user_cost_report"]
     return {
         "claude_ai_user_cost": [
-            {
-                **_of_claude_person(account, day, row),
-                "currency": row["currency"],
-                **{name: times(row[f"{name}_cents"], CENT) for name in ("amount", "list_amount")},
-            }
-            for row in tables["anthropic_analytics.user_cost_report"]
+            _of_claude_person(of, row, currency=row["currency"], **in_dollars(row)) for row in costs
         ]
     }
 
 
-SKILL_USES = {"chat_conversation": "chat_distinct_conversation"} | {
-    f"{ours}_session": f"{theirs}_distinct_session" for ours, theirs in (("code", "claude_code"), ("cowork", "cowork"))
-}
+CLAUDE_SKILL = _same("""
+    skill_name  skill_display_name  distinct_user_count  enable_count  invocation_count  share_status  currency
+    chat_conversation_skill_used_count=chat_distinct_conversation_skill_used_count
+    code_session_skill_used_count=claude_code_distinct_session_skill_used_count
+    cowork_session_skill_used_count=cowork_distinct_session_skill_used_count
+""")
 
 
-def _claude_skill(account: Any, day: date, tables: Mapping[str, list[Row]], _: Any) -> Mapping[str, list[Row]]:
-    kept = ("skill_name", "skill_display_name", "distinct_user_count", "enable_count", "invocation_count")
+def _claude_skill(of: OneDay) -> Entities:
     amounts = ("estimated_overage_spend", "attributed_list_price")
     return {
         "claude_ai_skill_usage": [
-            {
-                "identifier": identifier(account.name, f"{row['skill_name']}-{day}"),
-                "title": f"{row.get('skill_display_name') or row['skill_name']} - {day}",
-                "record_date": f"{day}T00:00:00Z",
-                **{name: row.get(name) for name in (*kept, "share_status", "currency")},
+            of.record(
+                f"{row['skill_name']}-{of.day}",
+                f"{row.get('skill_display_name') or row['skill_name']} - {of.day}",
+                **CLAUDE_SKILL(row),
                 **{name: cents and times(cents, CENT) for name in amounts for cents in (row.get(f"{name}_cents"),)},
-                **{f"{ours}_skill_used_count": row.get(f"{of}_skill_used_count") for ours, of in SKILL_USES.items()},
                 **{
                     f"{app}_session_skill_used_count": (counts or {}).get("distinct_session_skill_used_count")
                     for app, counts in (row.get("office_metrics") or {}).items()
                 },
-            }
-            for row in tables["anthropic_analytics.skills"]
+            )
+            for row in of.tables["anthropic_analytics.skills"]
         ]
     }
 
 
-ENTITIES: Mapping[str, Callable[..., Mapping[str, list[Row]]]] = {
+ENTITIES: Mapping[str, Callable[[OneDay], Entities]] = {
     "anthropic_analytics.users": _claude_person,
     "anthropic_analytics.user_usage_report": _claude_person_use,
     "anthropic_analytics.user_cost_report": _claude_person_cost,

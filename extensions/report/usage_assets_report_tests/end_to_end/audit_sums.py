@@ -2,9 +2,11 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from usage_assets.core.schema import declared
 from usage_assets_sandbox.company import EXACT
@@ -28,17 +30,52 @@ def total(amounts: Iterable[Decimal | int | None]) -> Any:
     return summed
 
 
+def added(rows: Iterable[Row], name: str, **only: Any) -> Any:
+    """The exact sum of a column, of the rows that have these values."""
+    if only:
+        rows = [row for row in rows if all(row[column] == value for column, value in only.items())]
+    return total(row[name] for row in rows)
+
+
+def sums(rows: Collection[Row], *names: str) -> Row:
+    """The exact sum of each column: a text names several."""
+    return {name: added(rows, name) for name in _each(*names)}
+
+
 def times(amount: Decimal, rate: Decimal) -> Decimal:
     """The product, to 24 places."""
     return ROUNDED.multiply(amount, rate).quantize(STEP, context=ROUNDED)
 
 
 def by(rows: Iterable[Row], *names: str) -> dict[tuple[Any, ...], list[Row]]:
-    """Rows by what they have in these columns."""
+    """Rows by what they have in these columns: a text names several."""
+    columns = _each(*names)
     groups: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[tuple(row[name] for name in names)].append(row)
+        groups[tuple(row[name] for name in columns)].append(row)
     return groups
+
+
+def grouped(rows: Iterable[Row], *names: str) -> Iterator[tuple[Row, list[Row]]]:
+    """The same: what rows have in common, and the rows."""
+    for key, same in by(rows, *names).items():
+        yield dict(zip(_each(*names), key, strict=True)), same
+
+
+def picked(row: Row, *names: str) -> Row:
+    """Some columns of a row. ``name=column`` is how a column is called elsewhere."""
+    return {name: row[column] for name, column in _renamed(*names)}
+
+
+@cache
+def _each(*names: str) -> Sequence[str]:
+    return " ".join(names).split()
+
+
+@cache
+def _renamed(*names: str) -> Sequence[tuple[str, str]]:
+    pairs = (each.partition("=") for each in _each(*names))
+    return [(name, column or name) for name, _, column in pairs]
 
 
 def cost(source: str, **said: Any) -> Row:
@@ -64,3 +101,25 @@ def identifier(connection: str, published: str) -> str:
 def path(*names: str | None) -> str:
     """An identifier of a blueprint of ours."""
     return valid("/".join((name or "").replace("%", "%25").replace("/", "%2F") for name in names))
+
+
+class OneDay(NamedTuple):
+    """The raw rows of a connection's day, of which entities are made."""
+
+    connection: str
+    day: date
+    tables: Mapping[str, list[Row]]
+    name_of: Any
+    """Kinds of lists and an id -> its name."""
+
+    def dated(self, published: str, title: str, **properties: Any) -> Row:
+        """An entity of a published blueprint: its identifier and title."""
+        return {"identifier": identifier(self.connection, published), "title": title, **properties}
+
+    def record(self, published: str, title: str, **properties: Any) -> Row:
+        """An entity that has the day as a moment."""
+        return self.dated(published, title, record_date=f"{self.day}T00:00:00Z", **properties)
+
+
+Entities = Mapping[str, list[Row]]
+"""Blueprint -> its entities."""

@@ -25,20 +25,31 @@ from usage_assets_report_tests.end_to_end.audit_books import (
     owner_of,
 )
 from usage_assets_report_tests.end_to_end.audit_models import identified, identity_of, kind_of
-from usage_assets_report_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, times, total
+from usage_assets_report_tests.end_to_end.audit_sums import (
+    ALLOCATED,
+    DAILY,
+    Row,
+    added,
+    by,
+    grouped,
+    picked,
+    sums,
+    times,
+    total,
+)
 from usage_assets_sandbox.company import EXACT
 from usage_assets_sandbox.company_cursor import SERVICE_ACCOUNT_ID
 
-VIEWS: Mapping[str, Sequence[str]] = {
-    "costs.by_day": ("usage_date",),
-    "costs.by_month": ("month",),
-    "costs.by_model": ("usage_date", "family", "variant", "usage_type"),
-    "costs.by_model_as_sent": ("usage_date", "model", "usage_type", "family", "version", "variant", "developer"),
-    "costs.by_usage_type": ("usage_date", "usage_family"),
-    "costs.by_project": ("usage_date", "project_id", "project_name", "workspace_id", "workspace_name"),
-    "costs.by_user": ("usage_date", "user_id", "user_name", "user_email"),
-    "costs.by_actor": ("usage_date", "actor_kind", "actor_id", "actor_name"),
-    "costs.by_team": ("usage_date", "team", "cost_center"),
+VIEWS: Mapping[str, str] = {
+    "costs.by_day": "usage_date",
+    "costs.by_month": "month",
+    "costs.by_model": "usage_date family variant usage_type",
+    "costs.by_model_as_sent": "usage_date model usage_type family version variant developer",
+    "costs.by_usage_type": "usage_date usage_family",
+    "costs.by_project": "usage_date project_id project_name workspace_id workspace_name",
+    "costs.by_user": "usage_date user_id user_name user_email",
+    "costs.by_actor": "usage_date actor_kind actor_id actor_name",
+    "costs.by_team": "usage_date team cost_center",
 }
 """View -> what it adds up by, beside connection, provider, cost basis, unit and currency."""
 LISTS = {"providers": "provider", "connections": "connection"}
@@ -47,12 +58,12 @@ OF_EVERYTHING = {"costs.by_model": {"models": "model"}, "costs.by_usage_type": {
 OF_PARTS = ("costs.by_actor", "costs.by_team")
 """Those that know of parts of a bill."""
 BY_KEY = (
-    *("connection", "usage_date", "provider", "source_table", "cost_basis", "native_unit", "currency"),
-    *("project_id", "workspace_id", "user_id", "api_key_id", "api_key_name"),
+    "connection usage_date provider source_table cost_basis native_unit currency "
+    "project_id workspace_id user_id api_key_id api_key_name"
 )
 STATED = ("charge_category", "costs_stated")
-NAMES = ("project_name", "workspace_name", "user_name", "user_email", "api_key_display_name")
-WHOSE = ("actor_kind", "actor_id", "actor_name", "team", "cost_center")
+NAMES = "project_name workspace_name user_name user_email api_key_display_name"
+WHOSE = "actor_kind actor_id actor_name team cost_center"
 
 
 def month_of(day: date) -> date:
@@ -72,7 +83,7 @@ def midnight(day: date) -> datetime:
 
 def named(keeper: Keeper) -> list[Row]:
     """costs.daily_costs_named."""
-    return _named(keeper, keeper.rows(DAILY))
+    return list(_named(keeper, keeper.rows(DAILY)))
 
 
 NAMED_IN_ROWS = {
@@ -125,34 +136,29 @@ def names(keeper: Keeper) -> Iterator[Row]:
         yield of_bill | {"name": ", ".join(sellers) or None}
 
 
-def _named(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
-    names, stated = keeper.lookups, _names_in_rows(keeper)
-    return [
-        {
-            **row,
-            "project_name": names.name(row["connection"], SCOPES, row["project_id"])
-            or stated.get(("project_id", row["connection"], row["project_id"]), row["project_id"]),
-            "workspace_name": names.name(row["connection"], SCOPES, row["workspace_id"])
-            or stated.get(("workspace_id", row["connection"], row["workspace_id"]), row["workspace_id"]),
-            "user_name": names.name(row["connection"], USERS, row["user_id"])
-            or stated.get(("user_id", row["connection"], row["user_id"]), row["user_id"]),
-            "user_email": names.email(row["connection"], row["user_id"]),
-            "api_key_display_name": names.name(row["connection"], KEYS, row["api_key_id"])
-            or row["api_key_name"]
-            or stated.get(("api_key_id", row["connection"], row["api_key_id"]), row["api_key_id"]),
-        }
-        for row in rows
-    ]
+def _named(keeper: Keeper, rows: Iterable[Row]) -> Iterator[Row]:
+    lists, stated = keeper.lookups, _names_in_rows(keeper)
+    for row in rows:
+        connection, names = row["connection"], {"user_email": lists.email(row["connection"], row["user_id"])}
+        for name, id_, kinds in (
+            ("project_name", "project_id", SCOPES),
+            ("workspace_name", "workspace_id", SCOPES),
+            ("user_name", "user_id", USERS),
+            ("api_key_display_name", "api_key_id", KEYS),
+        ):
+            listed = lists.name(connection, kinds, row[id_]) or (row["api_key_name"] if kinds is KEYS else None)
+            names[name] = listed or stated.get((id_, connection, row[id_]), row[id_])
+        yield row | names
 
 
 def attributed(keeper: Keeper) -> list[Row]:
     """costs.allocated_costs_named."""
-    of_one = ("connection", "usage_date", "source_table")
-    parts = by(keeper.rows(ALLOCATED), *of_one)
+    of_one = "connection usage_date source_table"
+    parts = by(keeper.rows(ALLOCATED), of_one)
     whole = [
         {**row, "grouped_by": None}
         for row in keeper.rows(DAILY)
-        if row["cost_basis"] != "billed" or tuple(row[name] for name in of_one) not in parts
+        if row["cost_basis"] != "billed" or tuple(picked(row, of_one).values()) not in parts
     ]
     nothing = dict.fromkeys(("api_key_name", "usd_rate", "usd_rate_source"))
     split = [{**row, **nothing, "cost_basis": "billed"} for rows in parts.values() for row in rows]
@@ -176,19 +182,21 @@ def counted_costs(keeper: Keeper) -> Iterator[Row]:
 
 def rates_used(keeper: Keeper) -> Iterator[Row]:
     """costs.rates_used: what billed amounts in other currencies were multiplied by."""
-    keys = ("connection", "usage_date", "source_table", "currency", "usd_rate", "usd_rate_source")
-    valued = [row for row in keeper.rows(DAILY) if row["cost_basis"] == "billed" and row["usd_rate"]]
-    for *place, currency, rate, source in by(valued, *keys):
-        said = {"currency": currency, "usd": rate, "source": source}
+    valued = [
+        {**row, "rate": row["usd_rate"], "source": row["usd_rate_source"]}
+        for row in keeper.rows(DAILY)
+        if row["cost_basis"] == "billed" and row["usd_rate"]
+    ]
+    for used, _ in grouped(valued, "connection usage_date source_table currency rate source"):
+        said = picked(used, "currency usd=rate source")
         [entry] = [
             entry.said
             for entry in keeper.accounting
             if entry.table == "exchange_rate"
-            and entry.speaks_of(place[1])
+            and entry.speaks_of(used["usage_date"])
             and {name: entry.said.get(name) for name in said} == said
         ]
-        names = (*keys[:4], "rate", "source", "valid_from")
-        yield dict(zip(names, (*place, currency, rate, source, entry["valid_from"]), strict=True))
+        yield {**used, "valid_from": entry["valid_from"]}
 
 
 def by_key(keeper: Keeper) -> Mapping[str, list[Row]]:
@@ -200,33 +208,29 @@ def by_key(keeper: Keeper) -> Mapping[str, list[Row]]:
         f"{DAILY}_by_key": sums_of_bills,
         f"{ALLOCATED}_sums": sums_of_parts,
         f"{ALLOCATED}_by_key": sums_of_parts,
-        f"{DAILY}_by_key_named": list(_by_key(named(keeper), *NAMES)),
-        f"{ALLOCATED}_by_key_named": list(_by_key(attributed(keeper), *NAMES, *WHOSE)),
+        f"{DAILY}_by_key_named": list(_by_key(named(keeper), NAMES)),
+        f"{ALLOCATED}_by_key_named": list(_by_key(attributed(keeper), NAMES, WHOSE)),
         f"{ALLOCATED}_of_people": (parts := of_people(keeper, attributed(keeper))),
-        f"{ALLOCATED}_by_key_of_people": list(_by_key(parts, *NAMES, *WHOSE, "person_id", "person_name")),
+        f"{ALLOCATED}_by_key_of_people": list(_by_key(parts, NAMES, WHOSE, "person_id person_name")),
     }
 
 
 def _by_key(costs: Iterable[Row], *names: str) -> Iterator[Row]:
-    keys = (*BY_KEY, *STATED, *names)
     lacking = dict.fromkeys((*STATED, *audit_sources.VALUED))
-    for key, same in by(({**lacking, **row} for row in costs), *keys).items():
+    for key, same in grouped(({**lacking, **row} for row in costs), BY_KEY, *STATED, *names):
         unknown = [row for row in same if row["amount_usd"] is None]
-        yield dict(zip(keys, key, strict=True)) | {
-            "native_amount": total(row["native_amount"] for row in same),
-            "amount_usd": total(row["amount_usd"] for row in same),
+        yield {
+            **key,
+            **sums(same, "native_amount amount_usd", *audit_sources.VALUED),
             "rows_without_usd": len(unknown),
             "rows_of_unknown_value": len([row for row in unknown if row["native_amount"]]),
-            **{name: total(row[name] for row in same) for name in audit_sources.VALUED},
         }
 
 
 def amortized(keeper: Keeper) -> Iterator[Row]:
     """costs.amortized: what is billed, and effective costs where they are stated."""
-    keys = ("connection", "provider", "usage_date", "native_unit", "currency")
     bills = [row for row in keeper.rows(DAILY) if row["cost_basis"] == "billed"]
-    for key, same in by(bills, *keys).items():
-        found = dict(zip(keys, key, strict=True))
+    for found, same in grouped(bills, "connection provider usage_date native_unit currency"):
         only_billed = [row for row in same if row.get("effective_amount") is None]
         has_rate = not any(row["native_amount"] and row["amount_usd"] is None for row in same)
         for unit, effective, name in (
@@ -237,7 +241,7 @@ def amortized(keeper: Keeper) -> Iterator[Row]:
             found |= {
                 f"billed_{unit}": total(billed for billed, _ in amounts),
                 f"amortized_{unit}": total(billed if spread is None else spread for billed, spread in amounts),
-                f"only_billed_{unit}": total(row[name] for row in only_billed) or Decimal(0),
+                f"only_billed_{unit}": added(only_billed, name) or Decimal(0),
             }
         yield found if has_rate else {**found, **dict.fromkeys(name for name in found if name.endswith("_usd"))}
 
@@ -295,8 +299,7 @@ def people(keeper: Keeper) -> list[Row]:
             same = "same address" if any("@" in each for each in shared) else "same id" if shared else "own id"
             row["evidence"] = same if row["known"] else "service account"
             row |= {"person_id": group[0]["own"], "person_name": name or group[0]["id"]}
-    kept = ("connection", "provider", "kind", "id", "person_id", "person_name", "evidence")
-    return [{name: row[name] for name in kept} for row in rows]
+    return [picked(row, "connection provider kind id person_id person_name evidence") for row in rows]
 
 
 def _identity(keeper: Keeper, place: tuple[str, str], accounts: Set[tuple[str, str]], beside: Set[str | None]) -> Row:
@@ -329,7 +332,7 @@ def of_people(keeper: Keeper, rows: Iterable[Row]) -> list[Row]:
     return found
 
 
-def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
+def added_up(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
     """Every view that adds costs up."""
     costs = [
         row | identity_of(row["model"])._asdict() | {"month": month_of(row["usage_date"]), "usage_family": kind_of(row)}
@@ -338,14 +341,12 @@ def sums(keeper: Keeper) -> Iterator[tuple[str, list[Row]]]:
     parts = attributed(keeper)
     for view, names in VIEWS.items():
         summed = parts if view in OF_PARTS else costs
-        keys = (*names, "cost_basis", "native_unit", "currency")
         if view in OF_EVERYTHING:
-            yield view, _summed(in_whole_units(summed), keys, LISTS | OF_EVERYTHING[view])
+            yield view, _summed(in_whole_units(summed), names, LISTS | OF_EVERYTHING[view])
         else:
-            yield view, _summed(summed, ("connection", "provider", *keys))
-    keys = ("usage_date", "actor_kind", "person_id", "person_name", "cost_basis", "native_unit", "currency")
+            yield view, _summed(summed, f"connection provider {names}")
     of_persons = in_whole_units(of_people(keeper, parts))
-    yield "costs.by_person", _summed(of_persons, keys, LISTS)
+    yield "costs.by_person", _summed(of_persons, "usage_date actor_kind person_id person_name", LISTS)
 
 
 def in_whole_units(rows: Iterable[Row]) -> list[Row]:
@@ -363,23 +364,18 @@ def in_whole_units(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
-def _summed(rows: Iterable[Row], keys: Sequence[str], lists: Mapping[str, str] = MappingProxyType({})) -> list[Row]:
+def _summed(rows: Iterable[Row], keys: str, lists: Mapping[str, str] = MappingProxyType({})) -> list[Row]:
     return [
-        dict(zip(keys, key, strict=True))
-        | _sum(same)
-        | {each: sorted({row[one] for row in same} - {None}) for each, one in lists.items()}
-        for key, same in by(rows, *keys).items()
+        key | _sum(same) | {each: sorted({row[one] for row in same} - {None}) for each, one in lists.items()}
+        for key, same in grouped(rows, keys, "cost_basis native_unit currency")
     ]
 
 
 def _sum(costs: Sequence[Row]) -> Row:
     unknown = [row for row in costs if row["amount_usd"] is None]
     is_known = not any(row["native_amount"] for row in unknown)
-    return {
-        "native_amount": total(row["native_amount"] for row in costs),
-        "amount_usd": total(row["amount_usd"] for row in costs) if is_known else None,
-        "rows_without_usd": len(unknown),
-    }
+    dollars = added(costs, "amount_usd") if is_known else None
+    return {**sums(costs, "native_amount"), "amount_usd": dollars, "rows_without_usd": len(unknown)}
 
 
 # --- FOCUS ------------------------------------------------------------------------------------------------------------
@@ -421,36 +417,28 @@ def _is_charged(row: Row) -> bool:
     return row["cost_basis"] == "billed" or (row["cost_basis"] == "credits" and row["amount_usd"] is not None)
 
 
+PASSED = """
+    ProviderName=service_provider_name  x_Connection=connection  x_FirstDay=usage_date  x_Model=model
+    x_NativeAmount=billed_cost  x_UsageType=usage_type
+"""
+
+
 def _passed(row: Row) -> Row:
     """A charge of a file, as the file states it."""
     others = dict(row["other_columns"])
-    own = (
-        "connection",
-        "usage_date",
-        "model",
-        "usage_type",
-        "tokens",
-        "other_columns",
-        "left_out_rows",
-        "corrected_by",
-    )
+    own = picked(row, "connection usage_date model usage_type tokens other_columns left_out_rows corrected_by")
     stated = {"".join(map(str.capitalize, name.split("_"))): value for name, value in row.items() if name not in own}
     columns = ("BillingAccountName", "ChargeFrequency", "PublisherName", "Tags")
     return {
         **stated,
         **{name: others.pop(name) for name in columns},
+        **picked(row, PASSED),
         "BillingPeriodEnd": datetime.fromisoformat(others.pop("BillingPeriodEnd")),
-        "ProviderName": row["service_provider_name"],
-        "x_Connection": row["connection"],
         "x_CostBasis": "billed",
-        "x_FirstDay": row["usage_date"],
-        "x_Model": row["model"],
-        "x_NativeAmount": row["billed_cost"],
         "x_NativeUnit": "dollars",
         "x_OtherColumns": others,
         "x_QuantitySource": "bill",
         "x_SourceTable": "focus.charges",
-        "x_UsageType": row["usage_type"],
     }
 
 
@@ -497,9 +485,9 @@ def _of_bill_or_use(rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Ro
         elif units is None:
             yield row, Quantified("none", None, "Units")
         else:
-            scope = ("connection", "usage_date", "source_table", "project_id", "workspace_id", "user_id", "api_key_id")
+            scope = picked(row, "connection usage_date source_table project_id workspace_id user_id api_key_id basis")
             dimensions = tuple(row[name] if name in row["basis"] else None for name in MATCHED)
-            sharing[(*(row[name] for name in scope), row["basis"], *dimensions)].append(n)
+            sharing[(*scope.values(), *dimensions)].append(n)
     for places in sharing.values():
         unit = rows[places[0]]["allocation"].capitalize()
         if len(places) == 1:
@@ -533,14 +521,14 @@ def _counted(rows: Sequence[Row], quantities: Mapping[tuple[Any, ...], Row]) -> 
         yield {**row, "units_so_far": so_far[bill] if is_split else units}
 
 
-BILL = ("connection", "usage_date", "currency", "project_id", "workspace_id", "line_item")
+BILL = "source_table connection usage_date currency project_id workspace_id line_item"
 
 
 def _bill_of(row: Row) -> tuple[Any, ...]:
     """What a quantity and the bill that states it have in common. A part of a bill has a user; its bill had none."""
     whose = [row[name] if row.get("units") is None else None for name in ("user_id", "api_key_id")]
     model = None if row["source_table"] == "openai.costs" else row["model"]
-    return (row["source_table"], *(row[name] for name in BILL), *whose, model)
+    return (*picked(row, BILL).values(), *whose, model)
 
 
 def _stated(stated: Row, row: Row) -> Quantified:
@@ -632,6 +620,15 @@ def _sku(provider: str, item: str, meter: str, row: Row | None = None) -> Row:
     }
 
 
+TAGS = "team cost_center project=project_name workspace=workspace_name"
+OF_COST = """
+    x_Allocation=allocation  x_AllocationBasis=basis  x_ApiKeyId=api_key_id  x_UserId=user_id
+    x_ContextWindow=context_window  x_InferenceGeo=inference_geo  x_ServiceTier=service_tier
+    x_Model=model  x_UsageType=usage_type  x_CostBasis=cost_basis  x_SourceTable=source_table
+    x_NativeAmount=native_amount  x_NativeUnit=native_unit
+"""
+
+
 def _charge(row: Row, quantified: Quantified, invoices: Sequence[Row]) -> Row:
     is_credits = row["cost_basis"] == "credits"
     currency = row["currency"] or "USD"
@@ -639,7 +636,6 @@ def _charge(row: Row, quantified: Quantified, invoices: Sequence[Row]) -> Row:
     cost = row["amount_usd"] if is_credits else amount
     scope = row["project_id"] or row["workspace_id"]
     codex = "Codex" if row["source_table"] == "chatgpt.codex_usage" else None
-    itemless = codex or "Use that is not itemized"
     item = row["model"] or row["usage_type"] or row["line_item"] or codex or "Other use"
     billed_on = next(
         (i["id"] for i in invoices if not is_credits and _is_of(i, row, row["usage_date"], currency)), None
@@ -648,7 +644,10 @@ def _charge(row: Row, quantified: Quantified, invoices: Sequence[Row]) -> Row:
         **_frame(
             row["connection"], row["provider"], row["usage_date"], row["usage_date"] + timedelta(days=1), currency
         ),
-        "ChargeDescription": row["line_item"] or ", ".join(filter(None, (row["model"], row["usage_type"]))) or itemless,
+        "ChargeDescription": row["line_item"]
+        or ", ".join(filter(None, (row["model"], row["usage_type"])))
+        or codex
+        or "Use that is not itemized",
         "BilledCost": Decimal(0) if is_credits else amount,
         **dict.fromkeys(("ContractedCost", "EffectiveCost"), cost),
         "PricingCurrency": "Credits" if is_credits else currency,
@@ -658,33 +657,12 @@ def _charge(row: Row, quantified: Quantified, invoices: Sequence[Row]) -> Row:
         "SubAccountId": scope,
         "SubAccountName": row["project_name"] if row["project_id"] else row["workspace_name"],
         "SubAccountType": COMPANIES[row["provider"]][2] if scope else None,
-        "Tags": {
-            name: value
-            for name, value in (
-                ("team", row["team"]),
-                ("cost_center", row["cost_center"]),
-                ("project", row["project_name"]),
-                ("workspace", row["workspace_name"]),
-            )
-            if value is not None
-        },
-        "x_Allocation": row["allocation"],
-        "x_AllocationBasis": row["basis"],
+        "Tags": {name: value for name, value in picked(row, TAGS).items() if value is not None},
+        **picked(row, OF_COST),
         "x_TagShares": None,
-        "x_ApiKeyId": row["api_key_id"],
-        "x_ContextWindow": row["context_window"],
-        "x_CostBasis": row["cost_basis"],
-        "x_InferenceGeo": row["inference_geo"],
         **dict.fromkeys(("InvoiceId", "x_InvoiceId"), billed_on),
-        "x_Model": row["model"],
-        "x_NativeAmount": row["native_amount"],
-        "x_NativeUnit": row["native_unit"],
-        "x_ServiceTier": row["service_tier"],
-        "x_SourceTable": row["source_table"],
-        "x_UsageType": row["usage_type"],
         "x_UsdPerCredit": row["usd_rate"] if is_credits else None,
         "x_UsdPerCreditSource": row["usd_rate_source"] if is_credits else None,
-        "x_UserId": row["user_id"],
     }
 
 
@@ -758,7 +736,7 @@ def _quantities(keeper: Keeper) -> Mapping[tuple[Any, ...], Row]:
     for table, quantity in QUANTITIES.items():
         source = {"source_table": table, "currency": "USD"}
         rows = [
-            {**source, **stated, "connection": row["connection"], "usage_date": row["usage_date"]}
+            {**source, **stated, **picked(row, "connection usage_date")}
             for row in keeper.rows(table)
             if (stated := quantity(row)) and not keeper.is_ahead(table, row["connection"], row["usage_date"])
         ]
@@ -770,13 +748,13 @@ def _quantities(keeper: Keeper) -> Mapping[tuple[Any, ...], Row]:
             if unit and not others:
                 found[key] = {
                     **same[0],
-                    "quantity": Decimal(total(row["quantity"] for row in same)),
+                    "quantity": Decimal(added(same, "quantity")),
                     "list_amount": total(row.get("list") for row in same),
                 }
     return found
 
 
-KIND = ("workspace_id", "model", "cost_type", "token_type", "service_tier")
+KIND = "workspace_id model cost_type token_type service_tier"
 """What Anthropic's bill and its newer report of costs both tell of."""
 MILLIONTH = Decimal("1e-6")
 
@@ -787,30 +765,29 @@ def _listed(keeper: Keeper) -> Mapping[tuple[Any, ...], Decimal]:
     That report knows no line items: what it lists of a kind is shared by the bills of that kind.
     """
     found: dict[tuple[Any, ...], Decimal] = {}
-    reports = by(keeper.rows("anthropic_analytics.cost"), "usage_date", "currency")
-    for (connection, day, currency), rows in by(
-        keeper.rows("anthropic.cost_report"), "connection", "usage_date", "currency"
-    ).items():
-        if keeper.is_ahead("anthropic.cost_report", connection, day):
+    bills = "anthropic.cost_report"
+    reports = by(keeper.rows("anthropic_analytics.cost"), "usage_date currency")
+    for place, rows in grouped(keeper.rows(bills), "connection usage_date currency"):
+        connection, day, currency = place.values()
+        if keeper.is_ahead(bills, connection, day):
             continue
         for report in by(reports.get((day, currency), ()), "connection").values():
-            if total(row["amount_cents"] for row in rows) and _say_the_same(rows, report):
+            if added(rows, "amount_cents") and _say_the_same(rows, report):
                 for (workspace, item, model), listed in _list_prices(rows, report):
-                    bill = {**NOBODY, "connection": connection, "usage_date": day, "currency": currency}
-                    bill |= {"workspace_id": workspace, "line_item": item, "model": model}
-                    found[_bill_of({**bill, "source_table": "anthropic.cost_report"})] = listed
+                    bill = {**NOBODY, **place, "workspace_id": workspace, "line_item": item, "model": model}
+                    found[_bill_of({**bill, "source_table": bills})] = listed
     return found
 
 
 def _say_the_same(bills: Sequence[Row], report: Sequence[Row]) -> bool:
     """Whether both cost as much, but for a millionth of a cent a row."""
-    one, other = (total(row["amount_cents"] for row in rows) or Decimal(0) for rows in (bills, report))
+    one, other = (added(rows, "amount_cents") or Decimal(0) for rows in (bills, report))
     return bool(abs(EXACT.subtract(one, other)) <= (len(bills) + len(report)) * MILLIONTH)
 
 
 def _list_prices(bills: Sequence[Row], report: Sequence[Row]) -> Iterator[tuple[tuple[Any, ...], Decimal]]:
     """Yield workspace, line item and model of a day's bills with a discount, and what they cost at list price."""
-    of_kind = by(bills, *KIND)
+    of_kind = by(bills, KIND)
     workspaces = {workspace for workspace, *_ in of_kind}
     reported: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in report:
@@ -825,7 +802,7 @@ def _list_prices(bills: Sequence[Row], report: Sequence[Row]) -> Iterator[tuple[
             reported[kind].append(row)
     rows_of = Counter(map(itemgetter("workspace_id", "description", "model"), bills))
     for kind, rows in reported.items():
-        paid, listed = (total(row[f"{of}_cents"] for row in rows) for of in ("amount", "list_amount"))
+        paid, listed = sums(rows, "amount_cents list_amount_cents").values()
         sharing = sorted(of_kind[kind], key=_order_of_bills)
         weights = [int(abs(row["amount_cents"]).quantize(Decimal("1e-9"), ROUND_HALF_UP).scaleb(9)) for row in sharing]
         if paid == listed or not sum(weights) or not _say_the_same(sharing, rows):
@@ -848,24 +825,23 @@ def _invoiced(keeper: Keeper) -> Iterator[Row]:
     stated = [
         {"currency": "USD", "issued": None, **entry.said} for entry in keeper.accounting if entry.table == "invoice"
     ]
-    for (connection, month, currency), same in by(stated, "connection", "month", "currency").items():
-        first = date.fromisoformat(f"{month}-01")
-        days = keeper.settling_days(connection)
+    for of_month, same in grouped(stated, "connection month currency"):
+        first = date.fromisoformat(f"{of_month['month']}-01")
+        days = keeper.settling_days(of_month["connection"])
         since = [
             i["issued"] + timedelta(days=1) if i["issued"] else next_month(first) + timedelta(days=days) for i in same
         ]
         yield {
-            "connection": connection,
+            **of_month,
             "month": first,
-            "currency": currency,
             "id": same[0]["id"] if len(same) == 1 else None,
             "changed_since": midnight(min(since)),
         }
 
 
 def _is_of(invoice: Row, row: Row, day: date, currency: str) -> bool:
-    wanted = (row["connection"], month_of(day), currency)
-    return (invoice["connection"], invoice["month"], invoice["currency"]) == wanted
+    wanted = {"connection": row["connection"], "month": month_of(day), "currency": currency}
+    return picked(invoice, "connection month currency") == wanted
 
 
 def _currency_of(name: str, unit: str) -> tuple[str, str] | None:
@@ -957,50 +933,47 @@ def _purchases(keeper: Keeper) -> Iterator[Row]:
 def left_out(keeper: Keeper) -> list[Row]:
     """costs.focus_left_out: credits without a rate."""
     missing = [r for r in keeper.rows(DAILY) if r["cost_basis"] == "credits" and r["amount_usd"] is None]
+    why = {"reason": "credits without a rate", "native_unit": "credits"}
     return [
-        {
-            "connection": connection,
-            "usage_date": day,
-            "reason": "credits without a rate",
-            "native_unit": "credits",
-            "row_count": len(same),
-            "native_amount": total(row["native_amount"] for row in same),
-        }
-        for (connection, day), same in by(missing, "connection", "usage_date").items()
+        {**of_day, **why, "row_count": len(same), **sums(same, "native_amount")}
+        for of_day, same in grouped(missing, "connection usage_date")
     ]
+
+
+LEFT_OUT = """
+    connection  usage_date  product=service_name  currency=billing_currency  row_count=left_out_rows
+    amount=billed_cost  effective_amount=effective_cost
+"""
 
 
 def products_left_out(keeper: Keeper) -> list[Row]:
     """costs.left_out: services of clouds that are not taken, and GitHub's products that are no AI."""
     services = [
         {
-            **{name: row[name] for name in ("connection", "usage_date")},
+            **picked(row, LEFT_OUT),
             "provider": "focus",
-            "product": row["service_name"],
-            "currency": row["billing_currency"],
-            "row_count": row["left_out_rows"],
-            "amount": row["billed_cost"],
-            "effective_amount": row["effective_cost"],
             "reason": "a service that the connection does not take",
             "is_unknown": False,
         }
         for row in keeper.rows("focus.charges")
         if row["left_out_rows"]
     ]
-    others = [row for row in keeper.rows("github_copilot.billing_usage") if row["product"] != "Copilot"]
+    others = [
+        {**row, "product": f"{row['product']}, {row['sku']}"}
+        for row in keeper.rows("github_copilot.billing_usage")
+        if row["product"] != "Copilot"
+    ]
     return services + [
         {
-            "connection": connection,
-            "usage_date": day,
+            **of_product,
             "provider": "github_copilot",
-            "product": f"{product}, {sku}",
             "currency": "USD",
             "row_count": len(same),
-            "amount": total(row["net_amount"] for row in same),
+            "amount": added(same, "net_amount"),
             "reason": "no AI product",
             "is_unknown": False,
         }
-        for (connection, day, product, sku), same in by(others, "connection", "usage_date", "product", "sku").items()
+        for of_product, same in grouped(others, "connection usage_date product")
     ]
 
 
@@ -1010,49 +983,29 @@ def products_left_out(keeper: Keeper) -> list[Row]:
 def usage(keeper: Keeper) -> Mapping[str, list[Row]]:
     """costs.usage, and its sums."""
     used = [
-        {
-            "connection": row["connection"],
-            "usage_date": row["usage_date"],
-            "provider": table.partition(".")[0],
-            **counts,
-        }
+        {**picked(row, "connection usage_date"), "provider": table.partition(".")[0], **counts}
         for table, counts_of in audit_sources.USAGE.items()
-        for (connection, day), rows in by(keeper.rows(table), "connection", "usage_date").items()
+        for rows in by(keeper.rows(table), "connection usage_date").values()
         for row in (counted(rows) if table == "chatgpt.codex_usage" else rows)
         if (counts := counts_of(row))
     ]
-    writes = ("cache_write_tokens", "cache_write_1h_tokens")
-    counters = ("requests", "input_tokens", "cached_input_tokens", *writes, "output_tokens")
-    keys = ("connection", "provider", "usage_date", "model")
+    tokens = "input_tokens cached_input_tokens cache_write_tokens cache_write_1h_tokens output_tokens"
+    keys, tiers = "connection provider usage_date model", "service_tier context_window"
     meters = [row for row in used if row["provider"] == "focus"]
     used = [row for row in used if row["provider"] != "focus"] + [
-        dict(zip((*keys, "project_id"), key, strict=True))
-        | {name: total(row[name] for row in same) for name in counters[1:]}
-        for key, same in by(meters, *keys, "project_id").items()
+        key | sums(same, tokens) for key, same in grouped(meters, keys, "project_id")
     ]
-    of_models = [
-        dict.fromkeys((*keys, *counters)) | row
-        for row in used
-        if all(row.get(name) is None for name in ("usage_bytes", "sessions"))
-    ]
-    sums_ = [
-        identified(dict(zip(keys, key, strict=True)) | {name: total(row[name] for row in same) for name in counters})
-        for key, same in by(of_models, *keys).items()
-    ]
-    tiers = ("connection", "provider", "usage_date", "model", "service_tier", "context_window")
+    lacking = dict.fromkeys(f"{keys} {tiers} requests {tokens}".split())
+    of_models = [lacking | row for row in used if all(row.get(name) is None for name in ("usage_bytes", "sessions"))]
+    by_model = [identified(key | sums(same, "requests", tokens)) for key, same in grouped(of_models, keys)]
     billed = [
-        dict.fromkeys((*tiers, *counters[1:])) | row
-        for row in used
-        if row.get("model") and row.get("is_billed") is not False
-        if all(row.get(name) is None for name in ("images", "characters", "seconds", "usage_bytes", "sessions"))
+        row
+        for row in of_models
+        if row["model"] and row.get("is_billed") is not False
+        if all(row.get(name) is None for name in ("images", "characters", "seconds"))
     ]
-    by_tier = [
-        dict(zip(tiers, key, strict=True))
-        | {name: total(row[name] for row in same) for name in counters[1:]}
-        | {"is_whole": _is_whole(same)}
-        for key, same in by(billed, *tiers).items()
-    ]
-    return {"costs.usage": used, "costs.usage_by_model": sums_, "costs.usage_by_tier": by_tier}
+    by_tier = [key | sums(same, tokens) | {"is_whole": _is_whole(same)} for key, same in grouped(billed, keys, tiers)]
+    return {"costs.usage": used, "costs.usage_by_model": by_model, "costs.usage_by_tier": by_tier}
 
 
 def _is_whole(rows: Sequence[Row]) -> bool:
@@ -1111,13 +1064,13 @@ def _active_people(keeper: Keeper) -> Iterator[Row]:
 def gateways_and_bills(keeper: Keeper) -> list[Row]:
     """costs.gateways_and_bills: what the proxy takes a model's use for, beside each bill of that model and day."""
     costs = [{**row, "called": identity_of(row["model"]).family} for row in keeper.rows(DAILY) if row["model"]]
-    estimates = by((row for row in costs if row["provider"] == "litellm"), "connection", "usage_date", "called")
-    bills = by((row for row in costs if row["cost_basis"] == "billed"), "usage_date", "called", "provider")
+    estimates = by((row for row in costs if row["provider"] == "litellm"), "connection usage_date called")
+    bills = by((row for row in costs if row["cost_basis"] == "billed"), "usage_date called provider")
     pairs = []
     for (connection, day, model), estimated in estimates.items():
         for (billed_on, billed_model, provider), billed in bills.items():
             if (billed_on, billed_model) == (day, model):
-                estimate, bill = (total(row["amount_usd"] for row in rows) for rows in (estimated, billed))
+                estimate, bill = (added(rows, "amount_usd") for rows in (estimated, billed))
                 if any(row["amount_usd"] is None and row["native_amount"] for row in billed):
                     bill = None  # a part of it is in a currency without a rate
                 pairs.append(
@@ -1157,10 +1110,7 @@ def budgets_without_limits(keeper: Keeper) -> list[Row]:
     today = time_machine.escape_hatch.datetime.datetime.now(UTC).date()
     budgets = (entry for entry in keeper.accounting if entry.table == "budget" and entry.speaks_of(today))
     rows = (_stored("budget", dict(entry.said)) for entry in budgets)
-    same = ("scope_type", "scope_id", "currency", "period")
-    return [
-        {name: row[name] for name in same} | {"budget": row["name"], "budget_amount": row["amount"]} for row in rows
-    ]
+    return [picked(row, "scope_type scope_id currency period budget=name budget_amount=amount") for row in rows]
 
 
 EVER = date(1970, 1, 1)

@@ -222,7 +222,7 @@ def costs_of(story: Story) -> dict[str, Sequence[Row]]:
     """The views over costs."""
     keeper = story.keeper
     return {
-        **dict(audit_views.sums(keeper)),
+        **dict(audit_views.added_up(keeper)),
         "costs.daily_costs_named": audit_views.named(keeper),
         "costs.allocated_costs_named": audit_views.attributed(keeper),
         "costs.counted_costs": list(audit_views.counted_costs(keeper)),
