@@ -26,7 +26,7 @@ from usage_assets_report.graph.insights import ASSETS as INSIGHTS
 from usage_assets_report.graph.sensor import REPORT_JOB
 from usage_assets_report_tests.conftest import make_all_views
 from usage_assets_report_tests.end_to_end.audit_books import Account, Accounting, Keeper
-from usage_assets_report_tests.end_to_end.audit_story import Organization, said, tables_of, toml
+from usage_assets_report_tests.end_to_end.audit_story import Organization, all_said, tables_of, toml
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.credentials import (
     COPILOT_ORGANIZATION,
@@ -74,22 +74,30 @@ class GoldenCompany:
 def accounting_of(one: Organization) -> Accounting:
     """What only the payer knows."""
     id_of = one.ledger.company.identifier
-    return [
-        said("exchange_rate", currency="EUR", usd=RATE, valid_from=date(2026, 11, 1), source="ECB"),
-        said("owner", project=id_of("proj_", "checkout"), team="web", cost_center="4711"),
-        said("owner", project=id_of("proj_", "support-bot"), team="support"),
-        said("owner", workspace=id_of("wrkspc_01", "Research"), team="lab"),
-        said("owner", user="bob@acme-robotics.example", team="web"),
-        said("budget", name="everything", amount=2000),
-        said("budget", name="web", team="web", amount=40),
-        said("budget", name="codex", connection="chatgpt", credits=4000),
-        said("budget", name="pounds", amount=100, currency="GBP"),
-        said("budget", name="misspelled", team="wbe", amount=10),
-        said("guardrail", name="a costly day", measure="usd", above=Decimal(60)),
-        said("seat", connection="editor", price=40),
-        said("what_if", provider="anthropic", model="claude-opus-5", to="claude-sonnet-5"),
-        said("purchase", connection="chatgpt", kind="credits", quantity=100000, amount=4000, id="9", valid_from=MONTH),
-    ]
+    return all_said(
+        {
+            "exchange_rate": f'currency="EUR", usd={RATE}, valid_from={MONTH}, source="ECB"',
+            "owner": f"""
+            project="{id_of("proj_", "checkout")}", team="web", cost_center="4711"
+            project="{id_of("proj_", "support-bot")}", team="support"
+            workspace="{id_of("wrkspc_01", "Research")}", team="lab"
+            user="bob@acme-robotics.example", team="web"
+        """,
+            "budget": """
+            name="everything", amount=2000
+            name="web", team="web", amount=40
+            name="codex", connection="chatgpt", credits=4000
+            name="pounds", amount=100, currency="GBP"
+            name="misspelled", team="wbe", amount=10
+        """,
+            "guardrail": 'name="a costly day", measure="usd", above=60',
+            "seat": 'connection="editor", price=40',
+            "what_if": 'provider="anthropic", model="claude-opus-5", to="claude-sonnet-5"',
+            "purchase": f"""
+                connection="chatgpt", kind="credits", quantity=100000, amount=4000, id="9", valid_from={MONTH}
+            """,
+        }
+    )
 
 
 def connections_of(folder: Path, address: str) -> str:

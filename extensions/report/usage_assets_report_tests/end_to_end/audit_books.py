@@ -285,7 +285,7 @@ def _codex_usage(rows: Sequence[Row]) -> Iterator[Row]:
         for basis, name in moneys:
             if (amount := added(same, name)) is not None:
                 unit, currency = ("credits", None) if basis == "credits" else ("dollars", "USD")
-                money: Row = {"native_amount": amount, "native_unit": unit, "currency": currency}
+                money = {"native_amount": amount, "native_unit": unit, "currency": currency}
                 yield cost("chatgpt.codex_usage", **whose, cost_basis=basis, **money)
 
 
@@ -604,7 +604,7 @@ def _codex_entities(of: OneDay) -> Entities:
     return {"codex_usage_record": records}
 
 
-ENTITIES: Mapping[str, Callable[[OneDay], Entities]] = {
+ENTITIES = {
     "openai.costs": _openai_entities,
     "anthropic.usage_messages": _claude_usage,
     "anthropic.cost_report": _claude_costs,

@@ -15,7 +15,7 @@ from usage_assets_report_tests.end_to_end.audit_sums import Row
 DAY, HALF_A_CENT = timedelta(days=1), Decimal("0.005")
 WEEK = ("100", "104", "98", "101", "97", "20", "15")
 """Dollars of an account from Monday to Sunday."""
-ACCOUNTS: Mapping[str, Sequence[str]] = {
+ACCOUNTS = {
     "cloud": ("444400000001", "444400000002", "444400000003"),
     "other_cloud": ("444400000004",),
 }

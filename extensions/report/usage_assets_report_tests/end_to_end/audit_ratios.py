@@ -14,7 +14,7 @@ from usage_assets.providers import PROVIDERS
 from usage_assets_report_tests.end_to_end import audit_sources, audit_views
 from usage_assets_report_tests.end_to_end.audit_books import Keeper
 from usage_assets_report_tests.end_to_end.audit_insights import IDS
-from usage_assets_report_tests.end_to_end.audit_sums import DAILY, Row, by, total
+from usage_assets_report_tests.end_to_end.audit_sums import DAILY, Row, added, by, picked, total
 
 THOUSAND = Decimal(1000)
 BASES = ("billed", "credits", "estimated", "notional")
@@ -48,7 +48,11 @@ def _thousands(rows: Iterable[Row], column: str = "requests") -> Decimal | None:
     return None if count is None else count / THOUSAND
 
 
-def _claude_code(rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[str], Decimal | None]]:
+Counts = Iterator[tuple[str, Sequence[str], Decimal | None]]
+"""Metric, the bases that it is set against, and quantity."""
+
+
+def _claude_code(rows: Sequence[Row]) -> Counts:
     columns = {"commits": "commits", "pull_requests": "pull_requests", "accepted_lines": "lines_added"}
     for basis, is_api in (("estimated", True), ("notional", False)):
         own = [row for row in rows if (row["customer_type"] == "api") is is_api]
@@ -56,21 +60,21 @@ def _claude_code(rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[str], Deci
             yield metric, [basis], _counted(own, column)
 
 
-def _cursor_events(rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[str], Decimal | None]]:
+def _cursor_events(rows: Sequence[Row]) -> Counts:
     for basis, charge in (("billed", "billed"), ("notional", "included")):
         yield "thousand_requests", [basis], _thousands((row for row in rows if row["charge"] == charge), "events")
 
 
-def _cursor_people(rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[str], Decimal | None]]:
+def _cursor_people(rows: Sequence[Row]) -> Counts:
     yield "accepted_lines", BASES, _counted(rows, "accepted_lines_added")
 
 
-def _copilot(rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[str], Decimal | None]]:
+def _copilot(rows: Sequence[Row]) -> Counts:
     for metric, column in (("merged_pull_requests", "prs_merged_by_copilot"), ("accepted_lines", "loc_added_sum")):
         yield metric, BASES, _counted(rows, column)
 
 
-def _router(rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[str], Decimal | None]]:
+def _router(rows: Sequence[Row]) -> Counts:
     yield "thousand_requests", ["billed"], _thousands(row for row in rows if not row["byok_usage_inference"])
 
 
@@ -80,14 +84,13 @@ def _mixed(rows: Sequence[Row]) -> Decimal | None:
     return dollars
 
 
-ACTIVITY: Mapping[str, Callable[[Sequence[Row]], Iterator[tuple[str, Sequence[str], Decimal | None]]]] = {
+ACTIVITY = {
     "anthropic.claude_code": _claude_code,
     "cursor.usage_events": _cursor_events,
     "cursor.daily_usage": _cursor_people,
     "github_copilot.organization_1_day": _copilot,
     "openrouter.activity": _router,
 }
-"""Raw table -> metric, the bases that it is set against, and quantity."""
 REQUESTS = {
     endpoint.row.table
     for endpoint in PROVIDERS["openai"].endpoints
@@ -112,7 +115,7 @@ def made(keeper: Keeper) -> Iterator[Made]:
                 used = chain(*(keeper.days[table, "", connection, day].rows for table in counted))
                 requests = _thousands(used, "num_model_requests")
                 yield Made(connection, day, "openai.usage_*", "thousand_requests", requests)
-    people = by(audit_views.active_people(keeper), "connection", "usage_date", "source", "cost_basis", "cost_source")
+    people = by(audit_views.active_people(keeper), "connection usage_date source cost_basis cost_source")
     for (connection, day, source, basis, costs), rows in people.items():
         count = Decimal(len({row["person_id"] for row in rows} - {None}))
         yield Made(connection, day, source, "active_people", count, [basis] if basis else BASES, costs)
@@ -121,23 +124,18 @@ def made(keeper: Keeper) -> Iterator[Made]:
 def unit_costs(keeper: Keeper, parts: Sequence[Row], metrics: Sequence[Row]) -> Iterator[Row]:
     """costs.unit_costs: ``parts`` are the rows of costs.allocated_costs_named, ``metrics`` what users count."""
     costs = keeper.rows(DAILY)
-    of_connections = by(costs, "connection", "usage_date", "cost_basis")
-    of_sources = by(costs, "connection", "usage_date", "cost_basis", "source_table")
+    of_connections = by(costs, "connection usage_date cost_basis")
+    of_sources = by(costs, "connection usage_date cost_basis source_table")
     stored = {name: _parts(keeper, name, lambda table: table == DAILY).values() for name in keeper.accounts}
     for each in made(keeper):
         for basis in each.bases:
             key = (each.connection, each.day, basis)
             rows = of_sources.get((*key, each.cost_source), ()) if each.cost_source else of_connections.get(key, ())
             yield {
-                "usage_date": each.day,
+                **picked(each._asdict(), "usage_date=day scope_id=connection source cost_source metric quantity"),
                 "scope_type": "connection",
-                "scope_id": each.connection,
                 "provider": keeper.accounts[each.connection].provider,
-                "source": each.source,
-                "cost_source": each.cost_source,
-                "metric": each.metric,
                 "cost_basis": basis,
-                "quantity": each.quantity,
                 **_without(_dollars(rows, is_complete=_is_complete(stored[each.connection], each.day)), each.left_out),
             }
     billed = [row for row in parts if row["cost_basis"] == "billed"]
@@ -148,13 +146,9 @@ def unit_costs(keeper: Keeper, parts: Sequence[Row], metrics: Sequence[Row]) -> 
         of_day = [row for row in rows if row["usage_date"] == day]
         unknown = {"amount_usd": None, "usd_reason": f"{kind} without stored costs"}
         yield {
-            "usage_date": day,
-            "scope_type": kind,
-            "scope_id": id_,
+            **picked(metric, "usage_date scope_type scope_id metric quantity=value"),
             "source": "accounting.metrics",
-            "metric": metric["metric"],
             "cost_basis": "billed",
-            "quantity": metric["value"],
             **(_dollars(of_day, is_complete=_is_complete(sources, day)) if rows else unknown),
         }
 
@@ -183,7 +177,7 @@ def _dollars(rows: Iterable[Row], *, is_complete: bool) -> Row:
     rows = list(rows)
     if any(row["amount_usd"] is None and row["native_amount"] for row in rows):
         return {"amount_usd": None, "usd_reason": "an amount has no dollar value"}
-    return {"amount_usd": total(row["amount_usd"] for row in rows) or Decimal(0), "usd_reason": None}
+    return {"amount_usd": added(rows, "amount_usd") or Decimal(0), "usd_reason": None}
 
 
 def _place(kind: str, row: Row) -> str | None:
@@ -200,18 +194,19 @@ def _without(dollars: Row, left_out: Decimal | None) -> Row:
 
 
 MIXED = "own keys and credits in one row"
-OF_DAY = ("usage_date", "scope_type", "scope_id", "source", "metric", "cost_basis")
+SERIES = "scope_type scope_id source metric cost_basis"
+OF_DAY = f"usage_date {SERIES}"
 
 
 def wrong_days(found: Iterable[Row], expected: Iterable[Row]) -> Iterator[str]:
     """A line for each figure of costs.unit_costs that is not what the books say."""
-    both = [{tuple(str(row[name]) for name in OF_DAY): row for row in rows} for rows in (found, expected)]
+    both = [{tuple(map(str, picked(row, OF_DAY).values())): row for row in rows} for rows in (found, expected)]
     for key in sorted(both[0].keys() | both[1].keys()):
         found_row, books = (rows.get(key) for rows in both)
         if found_row is None or books is None:
             yield f"unit costs of {', '.join(key)}: {'found' if found_row else 'expected'} alone"
             continue
-        for name in found_row.keys() - {*OF_DAY}:
+        for name in found_row.keys() - picked(found_row, OF_DAY).keys():
             if found_row[name] != books.get(name):
                 yield f"unit costs of {', '.join(key)}, {name}: expected {books.get(name)}, found {found_row[name]}"
 
@@ -221,16 +216,16 @@ def of_period(rows: Iterable[Row], people: Iterable[Row]) -> Mapping[tuple[str, 
 
     ``people`` are the rows of costs.active_people: in a period, each person counts once.
     """
-    active = by(people, "connection", "source", "cost_basis")
+    active = by(people, "connection source cost_basis")
     sums = {}
-    for key, same in by(rows, "scope_type", "scope_id", "source", "metric", "cost_basis").items():
+    for key, same in by(rows, SERIES).items():
         both = [row for row in same if row["amount_usd"] is not None and row["quantity"] is not None]
-        quantity = total(row["quantity"] for row in both)
+        quantity = added(both, "quantity")
         if key[3] == "active_people" and both:
             days = {row["usage_date"] for row in both}
             seen = [*active.get((key[1], key[2], key[4]), ()), *active.get((key[1], key[2], None), ())]
             quantity = Decimal(len({row["person_id"] for row in seen if row["usage_date"] in days} - {None}))
-        sums[key] = (total(row["amount_usd"] for row in both), quantity, len(both))
+        sums[key] = (added(both, "amount_usd"), quantity, len(both))
     return sums
 
 
@@ -267,7 +262,7 @@ def wrong_unit_costs(
             ),
         )
     )
-    found = {(row["scope"], row["source"], row["metric"], row["cost_basis"]): row for row in shown}
+    found = {tuple(picked(row, "scope source metric cost_basis").values()): row for row in shown}
     for key in sorted(books.keys() ^ found.keys()):
         yield f"unit cost {', '.join(key)}: {'found' if key in found else 'expected'} alone"
     for key in books.keys() & found.keys():
@@ -303,7 +298,7 @@ def _is_within(row: Row, span: tuple[date, date]) -> bool:
 
 
 def _series(row: Row) -> tuple[object, ...]:
-    return tuple(row[name] for name in ("scope_type", "scope_id", "source", "metric", "cost_basis"))
+    return tuple(picked(row, SERIES).values())
 
 
 def _each(dollars: Decimal | None, quantity: Decimal | None) -> Decimal | None:
@@ -370,7 +365,7 @@ def _gpt(input_: str, cached: str, output: str, since: date = date.min) -> Price
     return Price(Decimal(input_), Decimal(cached), Decimal(input_), Decimal(input_), Decimal(output), since)
 
 
-LIST: Mapping[tuple[str, str], Price] = {
+LIST = {
     # https://platform.claude.com/docs/en/about-claude/pricing: model pricing, and batch processing at half of it
     ("claude-opus-5", "standard"): _claude("5"),
     ("claude-opus-5", "batch"): _claude("5", 2),
@@ -423,7 +418,7 @@ def _completions(row: Row) -> Tokens:
     return Tokens(tier, row["input_tokens"], row["input_cached_tokens"] or 0, written, 0, row["output_tokens"])
 
 
-USED: Mapping[str, Callable[[Row], Tokens | None]] = {
+USED = {
     "anthropic.usage_messages": _messages,
     "openai.usage_completions": _completions,
     "openai.usage_decisions": _completions,
@@ -433,10 +428,11 @@ USED: Mapping[str, Callable[[Row], Tokens | None]] = {
 
 def expected_what_if(keeper: Keeper, asked: WhatIf, first: date, last: date) -> Row:
     """Bill, list price and list price instead, of the days of connections that have all three."""
-    bills: dict[tuple[str, date], list[Row]] = defaultdict(list)
-    for row in keeper.rows(DAILY):
-        if (row["provider"], row["model"], row["cost_basis"]) == (asked.provider, asked.model, "billed"):
-            bills[row["connection"], row["usage_date"]].append(row)
+    billed = {"provider": asked.provider, "model": asked.model, "cost_basis": "billed"}
+    bills = by(
+        (row for row in keeper.rows(DAILY) if picked(row, "provider model cost_basis") == billed),
+        "connection usage_date",
+    )
     used: dict[tuple[str, date], list[Tokens]] = defaultdict(list)
     for table, tokens_of in USED.items():
         for row in keeper.rows(table):
@@ -466,7 +462,7 @@ def expected_what_if(keeper: Keeper, asked: WhatIf, first: date, last: date) -> 
 
 def wrong_what_ifs(shown: Iterable[Row], books: Mapping[WhatIf, Row]) -> Iterator[str]:
     """A line for each figure of what-if that bills, tokens and public prices do not make."""
-    rows = {(row["provider"], row["model"], row["instead"]): row for row in shown}
+    rows = {tuple(picked(row, "provider model instead").values()): row for row in shown}
     for asked, expected in books.items():
         what = f"{asked.model}, instead {asked.instead}"
         row = rows.get((asked.provider, asked.model, asked.instead))

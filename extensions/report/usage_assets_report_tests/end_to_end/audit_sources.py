@@ -380,7 +380,7 @@ def _claude_projects(told: Told) -> Iterator[Row]:
         yield {**row, **people, "created_at": "2026-02-03T09:30:00Z", "created_by_id": f"user_01{row['person']}"}
 
 
-STORED: Mapping[str, Callable[[Told], Iterable[Row]]] = {
+STORED = {
     "openai_legacy/billing_usage": _legacy_lines,
     "openai_legacy/usage": _legacy_use,
     **{f"anthropic_analytics/{report}": _claude_usage for report in ("usage", "usage_report", "user_usage_report")},
@@ -527,7 +527,7 @@ def _reserved_costs(rows: Sequence[Row]) -> Iterator[Row]:
             yield cost("litellm.team_activity", **same, **picked(row, "workspace_id=team_id native_amount=flat_cost"))
 
 
-COSTS: Mapping[str, Callable[[Sequence[Row]], Iterator[Row]]] = {
+COSTS = {
     **{table: costs_in(table) for table in MONEYS},
     "litellm.user_activity": _gateway_costs,
     "litellm.team_activity": _reserved_costs,
@@ -687,7 +687,7 @@ def _routes(row: Row) -> Row | None:
     return what | counts | {"cached_input_tokens": min(row["cached_tokens"], row["prompt_tokens"])}
 
 
-USAGE: Mapping[str, Callable[[Row], Row | None]] = {
+USAGE = {
     "openai_legacy.usage": _same(
         "model requests input_tokens=context_tokens cached_input_tokens=cached_context_tokens",
         "output_tokens=generated_tokens",
@@ -893,7 +893,7 @@ def _claude_skill(of: OneDay) -> Entities:
     }
 
 
-ENTITIES: Mapping[str, Callable[[OneDay], Entities]] = {
+ENTITIES = {
     "anthropic_analytics.users": _claude_person,
     "anthropic_analytics.user_usage_report": _claude_person_use,
     "anthropic_analytics.user_cost_report": _claude_person_cost,

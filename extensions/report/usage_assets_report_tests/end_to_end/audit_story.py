@@ -4,6 +4,7 @@ Each change is made to a sandbox over /control and to a copy of its books. What 
 """
 
 import os
+import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ from usage_assets.cli.backfill_runs import BackfillPlan, RunPlan
 from usage_assets.cli.progress import AssetProgress
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Settings
-from usage_assets.core.days import Window
+from usage_assets.core.days import DAY, Window
 from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
@@ -61,6 +62,7 @@ from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger
 from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
 from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.fixtures import Sandbox, running_sandbox
+from usage_assets_tests.models.days import lines, one_a_line
 
 FIRST = date(2025, 12, 26)
 """In the next two weeks a month ends, Anthropic's newer reports begin, and costs begin to be told by API key: also of
@@ -433,7 +435,7 @@ def toml(entries: Iterable[Dated]) -> str:
     """Entries as the connections file has them."""
 
     def value(said: object) -> str:
-        if isinstance(said, tuple):
+        if isinstance(said, list):
             return f"[{', '.join(map(value, said))}]"
         return f'"{said}"' if isinstance(said, str | Path) else str(said)
 
@@ -448,86 +450,71 @@ def said(table: str, **what: Any) -> Dated:
     return Dated(table, what)
 
 
+def all_said(entries: Mapping[str, str]) -> list[Dated]:
+    """Table of the connections file -> its entries, each as TOML has it in a line."""
+    return [
+        Dated(table, tomllib.loads(f"said = {{{line}}}", parse_float=Decimal)["said"])
+        for table, text in entries.items()
+        for line in one_a_line(text)
+    ]
+
+
 def stated(one: Organization, other: Organization) -> list[Dated]:
-    """What only the payer knows: rates that change and have gaps, owners that change, what was bought."""
+    """What only the payer knows: rates that change and have gaps, owners that change, what was bought.
+
+    Two days have no rate of credits. Budgets: some are reached and some are not, in dollars, euros and credits, of
+    parts of a month and of quarters.
+    """
     name_one, name_other = one.ledger.company.identifier, other.ledger.company.identifier
-    after = SWITCH + timedelta(days=1)
-    cents = Decimal("0.04")
-    return [
-        said(
-            "credit_rate",
-            workspace="ws-sandbox",
-            usd_per_credit=cents,
-            valid_from=FIRST,
-            valid_until=SWITCH,
-            source="old",
-        ),
-        # two days have none
-        said(
-            "credit_rate",
-            workspace="ws-sandbox",
-            usd_per_credit=Decimal("0.0425123457"),
-            valid_from=after + timedelta(days=2),
-            source="new",
-        ),
-        said(
-            "exchange_rate", currency="EUR", usd=Decimal("1.0842"), valid_from=FIRST, valid_until=SWITCH, source="ECB"
-        ),
-        said("exchange_rate", currency="EUR", usd=Decimal("1.0917654321"), valid_from=after, source="ECB"),
-        said("exchange_rate", currency="JPY", usd=Decimal("0.0064123457"), valid_from=after, source="BoJ"),
-        said(
-            "purchase",
-            connection="chatgpt",
-            kind="credits",
-            quantity=100000,
-            amount=4000,
-            id="order 9",
-            valid_from=FIRST,
-        ),
-        said(
-            "purchase",
-            connection="chatgpt",
-            kind="seats",
-            quantity=40,
-            amount=Decimal("1200.505"),
-            currency="EUR",
-            id="order 10",
-            valid_from=after,
-            valid_until=after + timedelta(days=364),
-        ),
-        said("owner", project=name_one("proj_", "checkout"), team="web", valid_until=SWITCH),
-        said("owner", project=name_one("proj_", "checkout"), team="payments", cost_center="4711", valid_from=after),
-        said("owner", api_key=name_one("key_", "support bot"), team="bots"),
-        said("owner", user=name_one("user-", "alice"), team="apps", cost_center="17", valid_from=after),
-        said("owner", workspace=name_one("wrkspc_01", "Research"), team="lab", connection="anthropic"),
-        said("owner", workspace="ws-sandbox", team="people", valid_from=CLOSED),
-        said("owner", api_key="Laptop key (Bob)", team="laptops"),
-        said("owner", project=name_other("proj_", "research"), team="research", connection="openai_emea"),
-        said("owner", project=name_other("proj_", "checkout"), team="nobody's", connection="anthropic"),
-        *budgets(one, other),
-        said("guardrail", name="router", connection="router", measure="usd", above=Decimal("0.2")),
-        said("what_if", provider="anthropic", model="claude-opus-5", to="claude-sonnet-5"),
-        said("what_if", provider="openai", model="gpt-5.4", cached_share=Decimal("0.5")),
-    ]
-
-
-def budgets(one: Organization, other: Organization) -> list[Dated]:
-    """Some are reached and some are not, in dollars, euros and credits, of parts of a month and of quarters."""
-    checkout = one.ledger.company.identifier("proj_", "checkout")
-    return [
-        said("budget", name="everything", amount=Decimal(1500)),
-        said("budget", name="enough", amount=1000000, period="quarter"),
-        said("budget", name="lab", team="lab", amount=Decimal("250.5"), period="quarter"),
-        said("budget", name="cloud", connection="cloud", amount=400, thresholds=(Decimal("0.25"), Decimal(1))),
-        said("budget", name="checkout", project=checkout, amount=60),
-        said("budget", name="opus", model="claude-opus-5", amount=100),
-        said("budget", name="yen, too", connection="anthropic_labs", amount=200),
-        said("budget", name="euros", amount=Decimal("100.01"), currency="EUR"),
-        said("budget", name="codex", connection="chatgpt", credits=4000),
-        said("budget", name="late", connection="anthropic", amount=100, valid_from=LAST - timedelta(days=3)),
-        said("budget", name="over", connection="openai", amount=150, valid_until=LAST - timedelta(days=2)),
-        said("budget", name="seats", connection="copilot", amount=10000, valid_until=LAST - timedelta(days=1)),
-    ]
+    after, checkout = SWITCH + DAY, name_one("proj_", "checkout")
+    return all_said(
+        {
+            "credit_rate": f"""
+            workspace="ws-sandbox", usd_per_credit=0.04, valid_from={FIRST}, valid_until={SWITCH}, source="old"
+            workspace="ws-sandbox", usd_per_credit=0.0425123457, valid_from={after + 2 * DAY}, source="new"
+        """,
+            "exchange_rate": f"""
+            currency="EUR", usd=1.0842, valid_from={FIRST}, valid_until={SWITCH}, source="ECB"
+            currency="EUR", usd=1.0917654321, valid_from={after}, source="ECB"
+            currency="JPY", usd=0.0064123457, valid_from={after}, source="BoJ"
+        """,
+            "purchase": f"""
+            connection="chatgpt", kind="credits", quantity=100000, amount=4000, id="order 9", valid_from={FIRST}
+            connection="chatgpt", kind="seats", quantity=40, amount=1200.505, currency="EUR", id="order 10",
+              valid_from={after}, valid_until={after + 364 * DAY}
+        """,
+            "owner": f"""
+            project="{checkout}", team="web", valid_until={SWITCH}
+            project="{checkout}", team="payments", cost_center="4711", valid_from={after}
+            api_key="{name_one("key_", "support bot")}", team="bots"
+            user="{name_one("user-", "alice")}", team="apps", cost_center="17", valid_from={after}
+            workspace="{name_one("wrkspc_01", "Research")}", team="lab", connection="anthropic"
+            workspace="ws-sandbox", team="people", valid_from={CLOSED}
+            api_key="Laptop key (Bob)", team="laptops"
+            project="{name_other("proj_", "research")}", team="research", connection="openai_emea"
+            project="{name_other("proj_", "checkout")}", team="nobody's", connection="anthropic"
+        """,
+            "budget": f"""
+            name="everything", amount=1500
+            name="enough", amount=1000000, period="quarter"
+            name="lab", team="lab", amount=250.5, period="quarter"
+            name="cloud", connection="cloud", amount=400, thresholds=[0.25, 1]
+            name="checkout", project="{checkout}", amount=60
+            name="opus", model="claude-opus-5", amount=100
+            name="yen, too", connection="anthropic_labs", amount=200
+            name="euros", amount=100.01, currency="EUR"
+            name="codex", connection="chatgpt", credits=4000
+            name="late", connection="anthropic", amount=100, valid_from={LAST - 3 * DAY}
+            name="over", connection="openai", amount=150, valid_until={LAST - 2 * DAY}
+            name="seats", connection="copilot", amount=10000, valid_until={LAST - DAY}
+        """,
+            "guardrail": 'name="router", connection="router", measure="usd", above=0.2',
+            "what_if": """
+            provider="anthropic", model="claude-opus-5", to="claude-sonnet-5"
+            provider="openai", model="gpt-5.4", cached_share=0.5
+        """,
+        }
+    )
 
 
 def metrics(folder: Path) -> list[Dated]:
@@ -578,19 +565,17 @@ def stated_later(keeper: Keeper) -> list[Dated]:
             id=id_,
         )
 
-    after = SWITCH + timedelta(days=1)
+    rates = f"""
+        currency="JPY", usd=0.0065, valid_from={SWITCH + DAY}, valid_until={CLOSED}, source="bank"
+        currency="JPY", usd=0.0063, valid_from={CLOSED + DAY}, source="bank"
+    """
     return [
         *(what for what in before if what.said.get("currency") != "JPY"),
-        said(
-            "exchange_rate", currency="JPY", usd=Decimal("0.0065"), valid_from=after, valid_until=CLOSED, source="bank"
-        ),
-        said(
-            "exchange_rate", currency="JPY", usd=Decimal("0.0063"), valid_from=CLOSED + timedelta(days=1), source="bank"
-        ),
+        *all_said({"exchange_rate": rates}),
         invoice("I-1", "openai", issued=CLOSED),
         invoice("I-2", "openai_emea", "EUR"),
         invoice("I-3", "anthropic", issued=CLOSED),
-        invoice("I-4", "anthropic", issued=CLOSED + timedelta(days=1), total=Decimal("0.01")),
+        invoice("I-4", "anthropic", issued=CLOSED + DAY, total=Decimal("0.01")),
         invoice("I-5", "anthropic_labs", "JPY", issued=CLOSED),
         invoice("I-6", "chatgpt", issued=CLOSED),
         invoice("I-7", "editor", issued=CLOSED),
@@ -661,7 +646,7 @@ def change_rates(story: Story, days: Sequence[date]) -> None:
 
 def read_again(story: Story, before: Sequence[date], days: Sequence[date], look: Callable[[Story], None]) -> None:
     """A day after some days are over: read what the daily schedule has to, and days that it thinks settled."""
-    story.move_to(datetime.combine(days[-1] + timedelta(days=1), time(9), UTC))
+    story.move_to(datetime.combine(days[-1] + DAY, time(9), UTC))
     settled, unsettled = before[-8:][:1], before[-3:][:1]
     for day in unsettled:
         restate_once_more(*story.organizations, day)
@@ -681,14 +666,26 @@ def read_again(story: Story, before: Sequence[date], days: Sequence[date], look:
     story.push([*before, *days])
 
 
+ALONE = """
+    openai/costs              3   2
+    openai/usage_completions  2   1
+    anthropic/cost_report     -1  1
+    chatgpt/codex_usage       3   1
+"""
+"""Endpoint -> what a day is multiplied by in each organization."""
+
+
+def scale(organizations: Iterable[Organization], day: date, text: str) -> None:
+    """Multiply a day; by 1 is not at all, and by 0 empties it."""
+    for name, *factors in lines(text):
+        for organization, factor in zip(organizations, map(int, factors), strict=True):
+            if factor != 1:
+                organization.restate(name, day, "scale" if factor else "clear", factor or 2)
+
+
 def fetch_alone(story: Story, day: date) -> None:
     """A day of the month that is invoiced is restated, and people run alone what fetches it."""
-    one, other = story.organizations
-    one.restate("openai/costs", day, "scale", 3)
-    one.restate("openai/usage_completions", day, "scale", 2)
-    other.restate("openai/costs", day, "scale", 2)
-    one.restate("anthropic/cost_report", day, "scale", -1)
-    one.restate("chatgpt/codex_usage", day, "scale", 3)
+    scale(story.organizations, day, ALONE)
     story.fetch("openai", [day], "costs", "usage_completions")
     story.fetch("openai_emea", [day], "costs")
     story.fetch("anthropic", [day], "cost_report")
@@ -789,16 +786,21 @@ def metered_on(day: date) -> str:
     return "premium_requests" if day < CREDITS_SINCE else "ai_credits"
 
 
+ONCE_MORE = """
+    openai/costs                  3  -2
+    anthropic/cost_report         2  0
+    chatgpt/codex_usage           2  1
+    focus/charges                 2  1
+    github_copilot/billing_usage  2  1
+    cursor/usage_events           2  1
+    litellm/user_activity         2  1
+    openai_legacy/billing_usage   1  2
+"""
+
+
 def restate_once_more(one: Organization, other: Organization, day: date) -> None:
     """A day of the month before, which is invoiced."""
-    one.restate("openai/costs", day, "scale", 3)
-    other.restate("openai/costs", day, "scale", -2)
-    one.restate("anthropic/cost_report", day, "scale", 2)
-    other.restate("anthropic/cost_report", day, "clear")
-    one.restate("chatgpt/codex_usage", day, "scale", 2)
-    for name in ("focus/charges", "github_copilot/billing_usage", "cursor/usage_events", "litellm/user_activity"):
-        one.restate(name, day, "scale", 2)
-    other.restate("openai_legacy/billing_usage", day, "scale", 2)
+    scale((one, other), day, ONCE_MORE)
     for name in BOOKS["anthropic_analytics"]:
         one.restate(f"anthropic_analytics/{name}", max(day, NEWER_SINCE), "scale", 2)
 

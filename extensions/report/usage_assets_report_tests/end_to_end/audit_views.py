@@ -40,7 +40,7 @@ from usage_assets_report_tests.end_to_end.audit_sums import (
 from usage_assets_sandbox.company import EXACT
 from usage_assets_sandbox.company_cursor import SERVICE_ACCOUNT_ID
 
-VIEWS: Mapping[str, str] = {
+VIEWS = {
     "costs.by_day": "usage_date",
     "costs.by_month": "month",
     "costs.by_model": "usage_date family variant usage_type",
@@ -274,7 +274,7 @@ def people(keeper: Keeper) -> list[Row]:
     in_rows = {(each, id_): name for (kind, each, id_), name in _names_in_rows(keeper).items() if kind == "user_id"}
     accounts |= in_rows.keys()
     with_users = (*keeper.rows(DAILY), *keeper.rows(ALLOCATED), *usage(keeper)["costs.usage"])
-    users: set[tuple[str, Any]] = {(row["connection"], row.get("user_id")) for row in with_users}
+    users = {(row["connection"], row.get("user_id")) for row in with_users}
     users |= {(row["connection"], row["person"]) for row in _active_people(keeper)}
     users |= {(each, id_) for (each, kind), ids in listed.items() if kind in USERS for id_ in ids}
     found = accounts | {(connection, id_) for connection, id_ in users if id_}
@@ -721,7 +721,7 @@ def _of_metered(unit: str) -> Callable[[Row], Row]:
     return metered
 
 
-QUANTITIES: Mapping[str, Callable[[Row], Row | None]] = {
+QUANTITIES = {
     "openai.costs": _of_line_items,
     "cursor.usage_events": _of_events,
     "github_copilot.billing_usage": _of_seats,

@@ -43,7 +43,7 @@ from usage_assets_report_tests.end_to_end.audit_story import (
     play,
     story_of,
 )
-from usage_assets_report_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, by, total
+from usage_assets_report_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, added, by, picked, total
 from usage_assets_sandbox.anthropic_engagement import latest_day
 from usage_assets_sandbox.company_anthropic import claude_lines
 from usage_assets_sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
@@ -121,7 +121,6 @@ OF_JSON = (
     "office_metrics",
     "claude_code_tool_actions",
 )
-SUMS_OF_FOCUS = ("BillingCurrency", "ChargeCategory", "ChargeClass")
 
 
 @pytest.mark.timeout(SECONDS)
@@ -266,10 +265,9 @@ def due(story: Story) -> Iterator[Row]:
         if state["state"] == "provisional" and story.served(state["connection"], [state["usage_date"]]):
             key = assets[state["table_name"], state["slice"]]
             yield {
-                **{name: state[name] for name in ("connection", "usage_date", "table_name", "slice")},
+                **picked(state, "connection usage_date table_name slice since=last_fetched_at"),
                 "asset": f"{state['connection']}/{key.path[-1]}",
                 "state": "unsettled",
-                "since": state["last_fetched_at"],
                 "because": "the provider may still change it",
             }
     for (key, day), asked in story.late.items():
@@ -297,10 +295,25 @@ def due(story: Story) -> Iterator[Row]:
 
 def the_story_has_everything(books: Books) -> None:
     """What is compared below is there to be compared."""
-    costs, restated = books[DAILY], books["ledger.restatements"]
-    assert {row["currency"] for row in costs} == {None, "USD", "EUR", "GBP", "JPY"}
-    assert {row["native_unit"] for row in costs} == {"dollars", "cents", "credits", "major units", "minor units"}
-    assert {row["cost_basis"] for row in costs} == {"billed", "estimated", "notional", "credits"}
+    costs, restated = books[DAILY], "ledger.restatements"
+    units = {"dollars", "cents", "credits", "major units", "minor units"}
+    allocations = {"stated", "tokens", "requests", "images", "unattributed"}
+    if LAST >= CREDITS_PER_PERSON_SINCE:
+        allocations |= {"nanocredits"}
+    for table, column, values in (
+        (DAILY, "currency", {None, "USD", "EUR", "GBP", "JPY"}),
+        (DAILY, "native_unit", units),
+        (DAILY, "cost_basis", {"billed", "estimated", "notional", "credits"}),
+        (DAILY, "provider", BILLED.keys()),
+        (DAILY, "usage_date", {*DAYS}),
+        (ALLOCATED, "allocation", allocations),
+        (restated, "change", {"rose", "fell", "appeared", "vanished", "rows"}),
+        (restated, "cause", {"provider", "derived"}),
+        ("ledger.day_states", "state", {"settled", "provisional"}),
+        ("port_entities.codex_usage_record", "scope", {"user", "workspace"}),
+        ("costs.by_actor", "actor_kind", {"person", "service_account", "api_key", "unknown"}),
+    ):
+        assert {row[column] for row in books[table]} == values, (table, column)
     amounts = {row["native_amount"] for row in costs if row["native_unit"] == "dollars"}
     assert min(amounts) < 0
     assert 0 in amounts
@@ -309,21 +322,9 @@ def the_story_has_everything(books: Books) -> None:
     assert unknown >= {(None, True), ("GBP", True)}
     rates = {(row["currency"], row["usd_rate"]) for row in costs if row["usd_rate"]}
     assert Counter(currency for currency, _ in rates) == {None: 2, "EUR": 2, "JPY": 2}
-    allocations = {"stated", "tokens", "requests", "images", "unattributed"}
-    if LAST >= CREDITS_PER_PERSON_SINCE:
-        allocations |= {"nanocredits"}
-    assert {row["allocation"] for row in books[ALLOCATED]} == allocations
-    assert {row["provider"] for row in costs} == BILLED.keys()
     assert books["costs.gateways_and_bills"]
     discounts = {row["x_Connection"] for row in books["costs.focus"] if row["ListCost"] > row["ContractedCost"] > 0}
     assert discounts >= {"anthropic", "copilot"}
-    assert {row["change"] for row in restated} == {"rose", "fell", "appeared", "vanished", "rows"}
-    assert {row["cause"] for row in restated} == {"provider", "derived"}
-    assert {row["state"] for row in books["ledger.day_states"]} == {"settled", "provisional"}
-    assert {row["usage_date"] for row in costs} == {*DAYS}
-    assert {row["scope"] for row in books["port_entities.codex_usage_record"]} == {"user", "workspace"}
-    actors = {row["actor_kind"] for row in books["costs.by_actor"]}
-    assert actors == {"person", "service_account", "api_key", "unknown"}
 
 
 def the_copies_of_the_books_are_the_sandboxes_own(story: Story) -> None:
@@ -411,7 +412,7 @@ ONE = (
 ONE_PART = f"update {ALLOCATED}{{0}} set {{1}} where rowid = (select min(rowid) from {ALLOCATED}{{0}})"
 MORE = f"native_amount = native_amount + {LAST_PLACE:f}"
 LESS = f"amount_usd = amount_usd - {LAST_PLACE:f}"
-PLANTED: Mapping[str, Sequence[str]] = {
+PLANTED = {
     ONE.format("", MORE, "billed", "is not null"): OF_ROWS,
     ONE.format("", LESS, "billed", "is not null"): OF_ROWS,
     ONE.format("_sums", MORE, "billed", "is not null"): OF_SUMS,
@@ -480,12 +481,9 @@ def planted_in(table: str, rows: Sequence[Row]) -> str:
 # --- Allocation -------------------------------------------------------------------------------------------------------
 
 
-def summed(amounts: Iterable[tuple[tuple[Any, ...], Decimal]]) -> Amounts:
-    """Amounts by key."""
-    by_key: defaultdict[tuple[Any, ...], list[Decimal]] = defaultdict(list)
-    for key, amount in amounts:
-        by_key[key].append(amount)
-    return {key: total(amounts) for key, amounts in by_key.items()}
+def added_by(rows: Iterable[Row], amount: str, names: str) -> Amounts:
+    """The sum of a column, by what rows have in others."""
+    return {key: added(same, amount) for key, same in by(rows, names).items()}
 
 
 def used_at_list_price(messages: Iterable[tuple[date, dict[str, Any]]]) -> tuple[Amounts, set[tuple[Any, ...]]]:
@@ -497,14 +495,14 @@ def used_at_list_price(messages: Iterable[tuple[date, dict[str, Any]]]) -> tuple
         prices[day, row["workspace_id"], row["model"]].add((row["context_window"], row["inference_geo"]))
     # what was searched is not told by model
     one_price = {priced for priced, kinds in prices.items() if len(kinds) == 1} | {(*key[:2], None) for key in prices}
-    truth = summed(
-        ((day, row["workspace_id"], model, row["api_key_id"], row["account_id"]), cents)
+    lines = [
+        {**row, "day": day, "model": model, "cents": cents}
         for day, row in messages
         if row["service_tier"] != "priority"
         for (_, _, _, model, *_), cents in claude_lines(row)
         if (day, row["workspace_id"], model) in one_price
-    )
-    return truth, one_price
+    ]
+    return added_by(lines, "cents", "day workspace_id model api_key_id account_id"), one_price
 
 
 def everybodys_part_is_theirs(story: Story, books: Books) -> None:
@@ -513,35 +511,30 @@ def everybodys_part_is_theirs(story: Story, books: Books) -> None:
     OpenAI's to the last digit. Anthropic's but for a millionth: its books know a user's part before the bill's amounts
     were rounded to the 17 digits of a double.
     """
-    names = ("source_table", "connection", "usage_date", "currency", "project_id", "workspace_id", "line_item")
+    names = "source_table connection usage_date currency project_id workspace_id line_item"
     bills = [row for row in books[DAILY] if row["source_table"] in USES]
     for amount in ("native_amount", "amount_usd"):
-        billed, parts = (
-            {key: total(row[amount] for row in rows) for key, rows in by(table, *names).items()}
-            for table in (bills, books[ALLOCATED])
-        )
+        billed, parts = (added_by(table, amount, names) for table in (bills, books[ALLOCATED]))
         assert billed == parts
     of_openai = [row for row in books[ALLOCATED] if (row["connection"], row["allocation"]) == ("openai", "tokens")]
     one, _ = story.organizations
     days = {day for day in DAYS if day < KEYS_SINCE and ("openai", day) not in one.changed}
-    keys = ("usage_date", "project_id", "user_id", "api_key_id", "line_item")
+    keys = "usage_date project_id user_id api_key_id line_item"
     known = [
         {**row, "usage_date": day}
         for day in days
         for row in one.rows("openai/costs", day)
         if row["quantity_unit"] == "tokens"
     ]
-    parts = by((row for row in of_openai if row["usage_date"] in days), *keys)
-    assert {key: total(row["native_amount"] for row in rows) for key, rows in parts.items()} == {
-        key: total(row["amount"] for row in rows) for key, rows in by(known, *keys).items()
-    }
+    undisturbed = (row for row in of_openai if row["usage_date"] in days)
+    assert added_by(undisturbed, "native_amount", keys) == added_by(known, "amount", keys)
     days = {day for day in DAYS if ("anthropic", day) not in one.changed}
     messages = [(day, row) for day in days for row in one.rows("anthropic/usage_messages", day)]
     truth, one_price = used_at_list_price(messages)
-    keys = ("usage_date", "workspace_id", "model", "api_key_id", "user_id")
     of_anthropic = [row for row in books[ALLOCATED] if row["connection"] == "anthropic" and row["usage_date"] in days]
-    parts = by((row for row in of_anthropic if row["allocation"] != "unattributed"), *keys)
-    ours = {key: total(row["native_amount"] for row in rows) for key, rows in parts.items() if key[:3] in one_price}
+    of_users = (row for row in of_anthropic if row["allocation"] != "unattributed")
+    sums = added_by(of_users, "native_amount", "usage_date workspace_id model api_key_id user_id")
+    ours = {key: cents for key, cents in sums.items() if key[:3] in one_price}
     assert ours.keys() == truth.keys()
     assert all(abs(ours[key] - cents) < cents * ROUNDED for key, cents in truth.items())
     assert min(len(ours), len(known)) > 0
@@ -635,7 +628,7 @@ class Figures:
 
 
 TOMORROW = LAST + timedelta(days=1)
-PLANTED_FIGURES: Mapping[str, str] = {
+PLANTED_FIGURES = {
     "update costs.budget_status set settled = settled + 0.01 where budget = 'lab'": "budget lab, ",
     "update costs.budget_status set provisional = provisional - 0.01 where budget = 'cloud'": "budget cloud, ",
     f"update costs.budget_status set expected = expected + 0.01 where budget = 'yen, too' and last_day > '{LAST}'": (
@@ -699,8 +692,8 @@ def exports_are_the_view(story: Story, books: Sequence[Row], folder: Path, monke
 
 def sums_of(rows: Iterable[Row]) -> dict[tuple[Any, ...], Decimal]:
     """What is billed, per currency, category and class."""
-    cut = by(({"ChargeClass": None, **row} for row in rows), *SUMS_OF_FOCUS)
-    return {key: total(row["BilledCost"] for row in same) for key, same in cut.items()}
+    cut = ({"ChargeClass": None, **row} for row in rows)
+    return added_by(cut, "BilledCost", "BillingCurrency ChargeCategory ChargeClass")
 
 
 def from_csv(file: Path) -> Iterator[Row]:
@@ -725,7 +718,7 @@ def from_parquet(file: Path) -> Iterator[Row]:
         yield from database.execute("select * from read_parquet($1)", [str(file)]).to_arrow_table().to_pylist()
 
 
-READ: Mapping[str, Callable[[Path], Iterator[Row]]] = {".csv": from_csv, ".parquet": from_parquet}
+READ = {".csv": from_csv, ".parquet": from_parquet}
 
 
 def spoilt(rows: Sequence[Row], name: str) -> list[Row]:

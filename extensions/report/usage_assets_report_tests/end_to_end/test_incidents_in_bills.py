@@ -1,6 +1,5 @@
 """A part of `make audit`: each thing that happens is one incident, with its days, its cause and its dollars."""
 
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +20,7 @@ provider = "focus"
 files = "{files}"
 start_date = {first}
 """
-PLANTED: Mapping[str, object] = {
+PLANTED = {
     "actual": Decimal("1e6"),
     "last_day": date(2026, 11, 19),
     "id": "another",
