@@ -26,6 +26,7 @@ from usage_assets_assistant_tests.mcp.golden_answers import ask
 from usage_assets_assistant_tests.mcp.golden_books import ABOUT, text_of
 from usage_assets_assistant_tests.mcp.golden_company import DAYS, LAST, GoldenCompany
 from usage_assets_tests.fixtures import IS_NIGHT
+from usage_assets_tests.models.days import cases
 
 COUNT, SEED, OF_A_CALL = 200 if IS_NIGHT else 20, 34, 3
 DRAWN = DAYS if IS_NIGHT else DAYS[-4:]
@@ -104,17 +105,20 @@ async def computed(client: Client) -> list[Figure]:
     return found
 
 
-KEPT: Sequence[tuple[tuple[str, ...], Mapping[str, str]]] = (
-    ((), {"by": "model", "team": "web"}),
-    ((), {"by": "team", "model": "claude-opus-5"}),
-    ((), {"by": "team", "cost_center": "4711"}),
-    ((), {"by": "project", "team": "web"}),
-    ((), {"by": "day", "project": "Support Bot 🤖"}),
-    (("--teams", "web"), {"by": "team"}),
-    (("--teams", "web"), {"by": "day"}),
-    (("--teams", "web"), {"by": "model"}),
-    (("--connections", "openai"), {}),
-)
+KEPT = [
+    (tuple(options.split()), dict(each.split("=") for each in filters.split("; ")))
+    for filters, options in cases("""
+    by=model; team=web ->
+    by=team; model=claude-opus-5 ->
+    by=team; cost_center=4711 ->
+    by=project; team=web ->
+    by=day; project=Support Bot 🤖 ->
+    by=team -> --teams web
+    by=day -> --teams web
+    by=model -> --teams web
+    cost_basis=billed -> --connections openai
+    """)
+]
 """Options of the server, and filters of a call: the command of its first row must have both."""
 
 

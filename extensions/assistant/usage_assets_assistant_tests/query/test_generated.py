@@ -26,24 +26,24 @@ FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 QUERIES = int(os.environ.get("USAGE_EXAMPLES", "200"))
 MORE = Decimal("1000003.25")
 """Dollars, credits or another unit by which the charge is changed: more than everything else together."""
-RELATIONS: Mapping[str, Sequence[str]] = {
-    "costs.daily_costs": ("connection", "provider", "usage_date", "model", "cost_basis", "currency"),
-    "costs.by_day": ("connection", "provider", "usage_date", "cost_basis", "native_unit", "currency"),
-    "costs.by_month": ("connection", "provider", "month", "cost_basis", "native_unit", "currency"),
-    "costs.by_model": ("usage_date", "family", "cost_basis", "native_unit", "currency"),
-    "costs.by_usage_type": ("usage_date", "usage_family", "cost_basis", "native_unit", "currency"),
-    "costs.by_team": ("connection", "usage_date", "team", "cost_basis", "native_unit", "currency"),
-    "costs.by_person": ("usage_date", "actor_kind", "cost_basis", "native_unit", "currency"),
-    "costs.allocated_costs_named": ("connection", "usage_date", "team", "cost_basis", "native_unit", "currency"),
-    "costs.counted_costs": ("connection", "usage_date", "team", "cost_basis", "counted_in", "currency"),
-    "costs.amortized": ("connection", "usage_date", "native_unit", "currency"),
+RELATIONS = {
+    "costs.daily_costs": "connection provider usage_date model cost_basis currency",
+    "costs.by_day": "connection provider usage_date cost_basis native_unit currency",
+    "costs.by_month": "connection provider month cost_basis native_unit currency",
+    "costs.by_model": "usage_date family cost_basis native_unit currency",
+    "costs.by_usage_type": "usage_date usage_family cost_basis native_unit currency",
+    "costs.by_team": "connection usage_date team cost_basis native_unit currency",
+    "costs.by_person": "usage_date actor_kind cost_basis native_unit currency",
+    "costs.allocated_costs_named": "connection usage_date team cost_basis native_unit currency",
+    "costs.counted_costs": "connection usage_date team cost_basis counted_in currency",
+    "costs.amortized": "connection usage_date native_unit currency",
 }
 """What each cost is in once -> columns to group by and to filter."""
-AMOUNTS: Mapping[str, Sequence[str]] = {
-    "costs.daily_costs": ("amount_usd", "native_amount", "effective_usd", "list_amount"),
-    "costs.amortized": ("billed_amount", "amortized_amount", "only_billed_amount", "billed_usd"),
+AMOUNTS = {
+    "costs.daily_costs": "amount_usd native_amount effective_usd list_amount",
+    "costs.amortized": "billed_amount amortized_amount only_billed_amount billed_usd",
 }
-USUAL = ("amount_usd", "native_amount")
+USUAL = "amount_usd native_amount"
 KINDS = ("billed", "estimated", "credits")
 CHANGED = """
 create or replace temp table changed as
@@ -53,10 +53,7 @@ order by {first}, usage_date, connection, line_item limit 1
 """
 HAS_PARTS = "(connection, usage_date, source_table) not in (select (connection, usage_date, source_table) from {parts})"
 PARTS = "costs.allocated_costs"
-KEYS = (
-    *("connection", "usage_date", "source_table", "native_unit", "currency"),
-    *("project_id", "workspace_id", "user_id", "api_key_id", "api_key_name"),
-)
+KEYS = "connection usage_date source_table native_unit currency project_id workspace_id user_id api_key_id"
 
 
 @dataclass(frozen=True)
@@ -107,10 +104,10 @@ def change(base: duckdb.DuckDBPyConnection, kind: str, sign: int) -> Mapping[str
     usd = Decimal(0) if kind == "credits" else MORE
     more = f"native_amount = stored.native_amount + {sign * native}, amount_usd = stored.amount_usd + {sign * usd}"
     for table, changed, keys in (
-        ("costs.daily_costs", "changed", (*KEYS, "cost_basis", "charge_category", "costs_stated")),
-        (PARTS, "part", tuple(key for key in KEYS if key != "api_key_name")),
+        ("costs.daily_costs", "changed", f"{KEYS} api_key_name cost_basis charge_category costs_stated"),
+        (PARTS, "part", KEYS),
     ):
-        same = " and ".join(f"stored.{key} is not distinct from {changed}.{key}" for key in keys)
+        same = " and ".join(f"stored.{key} is not distinct from {changed}.{key}" for key in keys.split())
         base.execute(f"update {table} as stored set {more} from {changed} where stored.rowid = {changed}.row")
         base.execute(f"update {table}_sums as stored set {more} from {changed} where {same}")
     return {"USD": usd, "native": native}
@@ -136,7 +133,7 @@ class Generator:
 
     def select(self, *, grouped: bool = False) -> str:
         relation = self.dice.choice([*RELATIONS])
-        columns = RELATIONS[relation]
+        columns = RELATIONS[relation].split()
         by = self.dice.sample(columns, self.dice.choice([0, 1, 1, 2, 2, 3]))
         named = [f"{self.aggregate(relation)} as x{n}" for n in range(self.dice.choice([1, 1, 1, 2]))]
         if not grouped and self.dice.random() < 0.15:
@@ -161,7 +158,7 @@ class Generator:
         return f" where {' and '.join(parts)}" if parts else ""
 
     def amount(self, relation: str) -> str:
-        names = AMOUNTS.get(relation, USUAL)
+        names = AMOUNTS.get(relation, USUAL).split()
         name = self.dice.choice(names)
         form = self.dice.random()
         if form < 0.5:

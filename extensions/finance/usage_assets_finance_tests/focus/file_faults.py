@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from usage_assets_finance_tests.focus_files import CHARGE, COLUMNS, on, text_of, write
+from usage_assets_tests.models.days import cases
 
 DAY, NEXT = "2026-11-03", "2026-11-04"
 OTHER = on(DAY, SkuMeter="USE1-Claude4.5Sonnet-output-tokens")
@@ -33,9 +34,14 @@ class FileFault:
     """The day that is asked for. DAY is stored already."""
 
 
-def of_row(name: str, reads: str, **changes: str) -> FileFault:
+def of_row(case: tuple[str, ...]) -> FileFault:
     """A file whose second row is wrong."""
-    return FileFault(name, lambda folder: write(folder / "bill.csv", [on(DAY), {**OTHER, **changes}]), reads)
+    name, text, reads = case
+    changes = dict(each.split("=") for each in text.split("; "))
+    rows = [on(DAY), {**OTHER, **changes}]
+    return FileFault(
+        name, lambda folder: write(folder / "bill.csv", rows), f"<path>, row 3, {reads} It was not stored."
+    )
 
 
 def of_bytes(name: str, content: bytes, reads: str, file: str = "bill.csv") -> FileFault:
@@ -118,11 +124,38 @@ def after_its_period(folder: Path) -> None:
 
 
 _NUMBER = "is no number: write digits with a decimal point, as 1234.5. It was not stored."
-_TIME = "is no time: write it as 2026-11-01T00:00:00Z. It was not stored."
 _CUT = "values for <n> columns: the file is cut off or not quoted. It was not stored."
 _UTF8 = "is not UTF-8: export it as UTF-8. It was not stored."
 _LATER = "It was not stored: run the same days again later."
 _WAIT = f"wait for the rest of the delivery. {_LATER}"
+OF_ROWS = cases(
+    """
+    thousands separators -> BilledCost=1,234.5 -> BilledCost: '1,234.5': NUMBER
+    text as an amount -> EffectiveCost=free -> EffectiveCost: 'free': NUMBER
+    NaN as an amount -> BilledCost=NaN -> BilledCost: 'NaN': NUMBER
+    infinity as an amount -> BilledCost=-inf -> BilledCost: '-inf': NUMBER
+    a wrong amount of what is left out -> BilledCost=$5; ServiceName=Amazon EC2 -> BilledCost: '$5': NUMBER
+    a wrong effective cost of what is left out -> EffectiveCost=NaN; ServiceName=Amazon EC2
+      -> EffectiveCost: 'NaN': NUMBER
+    1e400 as an amount -> ListCost=1e400 -> ListCost: '1e400': is too large to be stored exactly.
+    no amount -> BilledCost= -> BilledCost: no value: each charge needs one.
+    no currency -> BillingCurrency=NULL -> BillingCurrency: no value: each charge needs one.
+    a currency in words -> BillingCurrency=dollars
+      -> BillingCurrency: 'dollars': is no currency code: write it as USD.
+    two currencies -> BillingCurrency=EUR
+      -> BillingCurrency: 'EUR': the same bill is in USD in <path>, row 2.
+    an American date -> ChargePeriodStart=11/03/2026 -> ChargePeriodStart: '11/03/2026': TIME
+    a European date -> ChargePeriodStart=03.11.2026 -> ChargePeriodStart: '03.11.2026': TIME
+    a date without hyphens -> ChargePeriodEnd=20261104 -> ChargePeriodEnd: '20261104': TIME
+    a day that does not exist -> ChargePeriodStart=2026-11-31 -> ChargePeriodStart: '2026-11-31': TIME
+    no time -> ChargePeriodStart= -> ChargePeriodStart: no value: each charge needs one.
+    an end before the beginning -> ChargePeriodEnd=2026-11-03T00:00:00Z
+      -> ChargePeriodEnd: '2026-11-03T00:00:00Z': is not after ChargePeriodStart.
+""".replace("NUMBER", "is no number: write digits with a decimal point, as 1234.5.").replace(
+        "TIME", "is no time: write it as 2026-11-01T00:00:00Z."
+    )
+)
+"""What is wrong, columns of the row, and what is said of it."""
 FAULTS = (
     of_bytes("half a row", GOOD.encode()[:-150], f"<path>, row 3: has <n> {_CUT}"),
     of_bytes(
@@ -259,71 +292,7 @@ FAULTS = (
         lambda folder: parquet(folder / "bill.parquet", BilledCost=pa.array([float("nan")])),
         f"<path>, row 1, BilledCost: 'nan': {_NUMBER}",
     ),
-    of_row("thousands separators", f"<path>, row 3, BilledCost: '1,234.5': {_NUMBER}", BilledCost="1,234.5"),
-    of_row("text as an amount", f"<path>, row 3, EffectiveCost: 'free': {_NUMBER}", EffectiveCost="free"),
-    of_row("NaN as an amount", f"<path>, row 3, BilledCost: 'NaN': {_NUMBER}", BilledCost="NaN"),
-    of_row("infinity as an amount", f"<path>, row 3, BilledCost: '-inf': {_NUMBER}", BilledCost="-inf"),
-    of_row(
-        "a wrong amount of what is left out",
-        f"<path>, row 3, BilledCost: '$5': {_NUMBER}",
-        BilledCost="$5",
-        ServiceName="Amazon EC2",
-    ),
-    of_row(
-        "a wrong effective cost of what is left out",
-        f"<path>, row 3, EffectiveCost: 'NaN': {_NUMBER}",
-        EffectiveCost="NaN",
-        ServiceName="Amazon EC2",
-    ),
-    of_row(
-        "1e400 as an amount",
-        "<path>, row 3, ListCost: '1e400': is too large to be stored exactly. It was not stored.",
-        ListCost="1e400",
-    ),
-    of_row(
-        "no amount",
-        "<path>, row 3, BilledCost: no value: each charge needs one. It was not stored.",
-        BilledCost="",
-    ),
-    of_row(
-        "no currency",
-        "<path>, row 3, BillingCurrency: no value: each charge needs one. It was not stored.",
-        BillingCurrency="NULL",
-    ),
-    of_row(
-        "a currency in words",
-        "<path>, row 3, BillingCurrency: 'dollars': is no currency code: write it as USD. It was not stored.",
-        BillingCurrency="dollars",
-    ),
-    of_row(
-        "two currencies",
-        "<path>, row 3, BillingCurrency: 'EUR': the same bill is in USD in <path>, row 2. It was not stored.",
-        BillingCurrency="EUR",
-    ),
-    of_row(
-        "an American date", f"<path>, row 3, ChargePeriodStart: '11/03/2026': {_TIME}", ChargePeriodStart="11/03/2026"
-    ),
-    of_row(
-        "a European date", f"<path>, row 3, ChargePeriodStart: '03.11.2026': {_TIME}", ChargePeriodStart="03.11.2026"
-    ),
-    of_row(
-        "a date without hyphens", f"<path>, row 3, ChargePeriodEnd: '20261104': {_TIME}", ChargePeriodEnd="20261104"
-    ),
-    of_row(
-        "a day that does not exist",
-        f"<path>, row 3, ChargePeriodStart: '2026-11-31': {_TIME}",
-        ChargePeriodStart="2026-11-31",
-    ),
-    of_row(
-        "no time",
-        "<path>, row 3, ChargePeriodStart: no value: each charge needs one. It was not stored.",
-        ChargePeriodStart="",
-    ),
-    of_row(
-        "an end before the beginning",
-        "<path>, row 3, ChargePeriodEnd: '2026-11-03T00:00:00Z': is not after ChargePeriodStart. It was not stored.",
-        ChargePeriodEnd=f"{DAY}T00:00:00Z",
-    ),
+    *map(of_row, OF_ROWS),
     FileFault(
         "a copy of a file",
         a_copy,
