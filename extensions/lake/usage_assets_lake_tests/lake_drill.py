@@ -32,7 +32,7 @@ from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, sample, st
 
 Target = tuple[str, str]
 """A connection and a table."""
-ONE: Target = ("c", SAMPLE.name)
+ONE = ("c", SAMPLE.name)
 LOST = re.compile(
     r'"ducklake_snapshot_pkey"\n[^\n]+DETAIL:[^\n]+\n[^\n]+STATEMENT:(.+?)(?=\n\d{4}-\d\d-\d\d |\Z)', re.S
 )

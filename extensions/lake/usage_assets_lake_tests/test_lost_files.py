@@ -3,7 +3,7 @@
 The file is written alike, and left alone. ``features/repair/test_repair.py`` does this with the commands.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -121,7 +121,7 @@ def held(warehouse: Warehouse) -> Sequence[Mapping[str, Any]]:
     return rows
 
 
-HAPPENS: Sequence[Callable[[Game, LakeFile], None]] = (Game.remove, Game.cut, Game.overwrite, Game.swap, Game.flip)
+HAPPENS = (Game.remove, Game.cut, Game.overwrite, Game.swap, Game.flip)
 
 
 @pytest.mark.parametrize("seed", range(3) if IS_NIGHT else [0])

@@ -8,7 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def open_to_others(terminal: Terminal) -> None:
         path.chmod(0o755)
 
 
-PLANTED: Sequence[Callable[[Terminal], None]] = (
+PLANTED = (
     change_rows,
     lose_rows,
     double_rows,

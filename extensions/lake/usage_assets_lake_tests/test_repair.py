@@ -7,7 +7,7 @@ Random damages to the files of all tables are named, and the commands that are p
 import os
 import re
 import shlex
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -206,7 +206,7 @@ def age(chance: Random, file: LakeFile, content: Bytes) -> Bytes:
     return {file.path: chance.choice(others)} if others else lose(chance, file, content)
 
 
-DAMAGES: Sequence[Callable[[Random, LakeFile, Bytes], Bytes]] = (flip, cut, swap, lose, age)
+DAMAGES = (flip, cut, swap, lose, age)
 ENGINE = ("Traceback", "IO Error", "Invalid Input", "INTERNAL", "TProtocol", "transaction is aborted", "Binder Error")
 
 

@@ -7,7 +7,7 @@ Nothing of the product is imported here, so that both can be compared. It asks t
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from io import StringIO
@@ -122,7 +122,7 @@ def _entities_in(
         identifier, blueprint = (_first(wanted[name], item, now) for name in ("identifier", "blueprint"))
         if not (identifier and isinstance(identifier, str) and blueprint and isinstance(blueprint, str)):
             raise ValueError(f"no identifier or no blueprint: {identifier!r}, {blueprint!r}")
-        entity: Entity = {"title": _or_null(wanted.get("title", "null"), item, now)}
+        entity = {"title": _or_null(wanted.get("title", "null"), item, now)}
         for part in ("properties", "relations"):
             expressions = wanted.get(part) or {}
             entity[part] = {name: _or_null(expression, item, now) for name, expression in expressions.items()}
@@ -134,7 +134,7 @@ def _entities_in(
 def _items(resource: Mapping[str, Any], body: dict[str, Any], now: str) -> Iterator[Any]:
     """The items of a body: every output of data_path, lists spread, and then the elements of itemsToParse."""
     path, port = resource["selector"].get("data_path"), resource["port"]
-    outputs: Iterable[Any] = [body] if path is None else _outputs(path, body, now)
+    outputs = [body] if path is None else _outputs(path, body, now)
     for output in outputs:
         for item in output if isinstance(output, list) else [output]:
             if (parsed := port.get("itemsToParse")) is None:

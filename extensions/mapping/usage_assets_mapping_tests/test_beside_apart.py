@@ -41,7 +41,7 @@ MAPPINGS = {
     "changed/filters.yml": "anthropic",
     "changed/openai.yml": "openai",
 }
-RESTATED: Mapping[str, Sequence[tuple[str, str]]] = {
+RESTATED = {
     "openai_legacy": (("usage", "scale"), ("billing_usage", "scale")),
     "anthropic": (("usage_messages", "scale"), ("cost_report", "add"), ("claude_code", "remove")),
     "openai": (("costs", "scale"), ("usage_completions", "remove")),
@@ -117,7 +117,7 @@ class Company:
         """What Port has of some blueprints."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
         for blueprint in blueprints:
-            body: dict[str, Any] = {"limit": 1000}
+            body = {"limit": 1000}
             while True:
                 answer = self.user.call("POST", f"/blueprints/{blueprint}/entities/search", body)
                 found |= {(blueprint, each["identifier"]): each for each in answer["entities"]}
@@ -127,7 +127,7 @@ class Company:
         return found
 
 
-TYPES: Mapping[type, str] = {
+TYPES = {
     str: "string",
     bool: "boolean",
     list: "array",

@@ -31,7 +31,7 @@ def expression(text: str) -> Expression:
 
 
 def resource(**expressions: Any) -> Resource:
-    stated: dict[str, Any] = {"identifier": ".id", "blueprint": '"b"'} | expressions
+    stated = {"identifier": ".id", "blueprint": '"b"'} | expressions
     made = {name: expression(each) if isinstance(each, str) else each for name, each in stated.items()}
     return replace(PLAIN, **cast("Any", made))
 

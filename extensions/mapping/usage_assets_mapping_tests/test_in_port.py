@@ -148,7 +148,7 @@ def make_blueprints(user: PortUser) -> None:
     """Make what the mappings need."""
     for name in ("model_use", "my_workspace"):
         properties = {"day": {"type": "string"}, "output": {"type": "number"}}
-        schema: Mapping[str, Any] = {"properties": properties, "required": []}
+        schema = {"properties": properties, "required": []}
         user.call("POST", "/blueprints", {"identifier": name, "title": name, "schema": schema})
 
 

@@ -33,7 +33,7 @@ def settings_of(folder: Path, mapping: str = MAPPING, stated: str = STATED, **va
     """Settings of an account of Anthropic with a mapping."""
     (folder / "mapping.yml").write_text(mapping)
     (folder / "connections.toml").write_text(stated)
-    given: dict[str, Any] = {
+    given = {
         "anthropic_admin_key": "key",
         "port_client_id": "id",
         "port_client_secret": "secret",

@@ -130,7 +130,7 @@ def counters(properties: JSON) -> JSON:
 
 # The two pages as they are mended -------------------------------------------------------------------------------------
 
-MESSAGES: Sequence[tuple[str, Window, Mapping[str, JSON], Mapping[str, JSON], Mapping[str, JSON]]] = [
+MESSAGES = [
     (
         # 1500 + 100 and 500 + 50; the second row states no cache counters
         "usage_messages_row_without_cache_counters",

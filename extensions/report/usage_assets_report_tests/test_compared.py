@@ -225,7 +225,7 @@ def loses_a_side(each: Connection, period: Period) -> bool:
 
 
 WEEK = Period.of_days(NOW[0], NOW[-1])
-USED: Charge = ("m", "usage", Decimal(10), Decimal(5))
+USED = ("m", "usage", Decimal(10), Decimal(5))
 STOPPED: Mapping[str, tuple[Mapping[str, Any], Mapping[str, int]]] = {
     "it stops, and nobody says why": ({}, {"not_known_now": -40}),
     "it is not configured any more": ({"is_configured": False}, {"volume": -40}),
@@ -273,7 +273,7 @@ BILLS: Mapping[str, Callable[[date], Sequence[Mapping[str, Any]]]] = {
     "begun": lambda day: [{}] if day.month == 10 else (),
 }
 """Connection -> its charges of a day."""
-EXPECTED: Mapping[str, Mapping[str, int]] = {
+EXPECTED = {
     "the same": {"more_days": 10},
     "with a credit": {"volume": 300, "credits_and_taxes": -30, "more_days": 19},
     "with free charges": {"more_days": 10},

@@ -1,7 +1,6 @@
 """Dollars per million tokens of a model: both are of the same days, and what is in no price is named."""
 
 from datetime import timedelta
-from typing import Any
 
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
 from usage_assets.providers.openai.costs import Costs
@@ -97,9 +96,7 @@ def test_what_is_divided_is_of_the_same_days_and_what_is_in_no_price_is_named(da
     days.fetched(UsageMessages, *raws(UsageMessages, MESSAGES, **counters), last=THIRD)
     days.spent(CostReport, raw(CostReport, model="ahead", amount_cents=400), last=THIRD)
     days.spent(Activity, *raws(Activity, ROUTED, cached_tokens=0), last=THIRD)
-    rows: dict[str, dict[str, Any]] = {
-        row["model"]: row for row in rows_of_figure(days.warehouse, "tokens", Period.of_days(DAY, THIRD))
-    }
+    rows = {row["model"]: row for row in rows_of_figure(days.warehouse, "tokens", Period.of_days(DAY, THIRD))}
     cached = rows.pop("cached")
     names = "model usd usd_left_out priced_tokens usd_per_million_tokens"
     assert sorted(seen(rows.values(), names)) == sorted(lines(PRICES))

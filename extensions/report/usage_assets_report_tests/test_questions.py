@@ -3,7 +3,7 @@
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 from html import unescape
 from pathlib import Path
@@ -26,7 +26,7 @@ IN_NOVEMBER = "usage_date between date '2026-11-01' and date '2026-11-12'"
 BEFORE = "usage_date between date '2026-10-01' and date '2026-10-12'"
 BILLED = "from costs.daily_costs where cost_basis = 'billed' and"
 # what SQL says, without the queries of the report
-TRUTH: Mapping[int, str] = {
+TRUTH = {
     1: f"select sum(amount_usd) {BILLED} {IN_NOVEMBER}",
     2: f"select (select sum(amount_usd) {BILLED} {IN_NOVEMBER}) - (select sum(amount_usd) {BILLED} {BEFORE})",
     3: "select settled + provisional from costs.budget_status where budget = 'research' and last_day > '2026-11-12'",

@@ -48,7 +48,7 @@ def look(days: Days, day: date, row: type[LookupRow], people: Mapping[str, Mappi
 
 def github(days: Days, people: Mapping[str, Mapping[str, Any]], day: date = LAST + timedelta(days=1)) -> None:
     """Store GitHub's seats, assigned a year ago unless stated."""
-    seat: dict[str, Any] = {"plan_type": "business", "created_at": moment(ago(365))}
+    seat = {"plan_type": "business", "created_at": moment(ago(365))}
     look(days, day, Seats, {id_: {**seat, **more} for id_, more in people.items()})
 
 

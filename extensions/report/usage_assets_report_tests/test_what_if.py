@@ -45,7 +45,7 @@ def price(
     known = [each and Decimal(each) for each in prices]
     of_kinds = zip(("input", "cache_read", "cache_write", "output"), known, strict=True)
     days = {"valid_from": date(2026, 1, 1), "valid_until": None}
-    fields: dict[str, Any] = {"context_window": None, "list_of": provider, **days, **dict(of_kinds), **stated}
+    fields = {"context_window": None, "list_of": provider, **days, **dict(of_kinds), **stated}
     return ListPriceRow(provider=provider, model=model, tier=tier, **fields)
 
 
@@ -159,7 +159,7 @@ def by_openai(days: Days) -> None:
     days.spent(Costs, *raws(Costs, bill), first=DAY, last=LAST)
     day = CONNECTIONS.first
     for name, currencies in (("a", ()), ("b", ("usd",)), ("c", ("usd", "eur"))):
-        gpt: dict[str, Any] = {"connection": name, "usage_date": day}
+        gpt = {"connection": name, "usage_date": day}
         used = raw(UsageCompletions, model="gpt", input_tokens=1_000_000, output_tokens=0, **gpt)
         days.fetched(UsageCompletions, used, connection=name, first=day)
         bills = [raw(Costs, line_item="gpt, input", amount_value=1, amount_currency=code, **gpt) for code in currencies]
@@ -383,7 +383,7 @@ def test_a_price_that_nobody_publishes_is_not_known(published: None) -> None:
     for (provider, tier, window), expected in PUBLISHED.items():
         following = [*(day - timedelta(days=1) for day, _ in expected[1:]), None]
         seller = provider if provider == "openai" else "anthropic"
-        of: dict[str, Any] = {"context_window": window, "list_of": seller}
+        of = {"context_window": window, "list_of": seller}
         assert [*prices_from(provider, "large", tier, window, DAY)] == [
             price("large", usd, provider, tier, **of, valid_from=day, valid_until=last)
             for (day, usd), last in zip(expected, following, strict=False)

@@ -210,7 +210,7 @@ def stated_at_random(day: date, random: Random) -> list[Person]:
         for text in (text for text, whose in owner.items() if whose == name):
             field = "addresses" if "@" in text else "logins" if text in LOGINS else "ids"
             connection = random.choice((None, None, "openai")) if field == "ids" else None
-            own: dict[str, Any] = {field: [of_game(day, text)]}
+            own = {field: [of_game(day, text)]}
             entries.append(Person(name=of_game(day, name), connection=connection, **own))
     return entries
 
@@ -229,7 +229,7 @@ def rows_at_random(day: date, random: Random, people: People) -> tuple[list[Row]
     ids, addresses = texts[:3], texts[3:]
     for name in ("openai", "openai_eu"):
         for n in range(6):
-            of: dict[str, Any] = {"connection": name, "usage_date": day, "line_item": str(n)}
+            of = {"connection": name, "usage_date": day, "line_item": str(n)}
             of |= {"user_id": some(*ids, None), "api_key_id": some(None, of_game(day, "k"))}
             rows.append(raw(Costs, amount_currency=some("usd", "eur"), amount_value=amount(), **of))
     listed_addresses = {user: people.sent_unasked(some(*addresses)) for user in ids}
@@ -239,7 +239,7 @@ def rows_at_random(day: date, random: Random, people: People) -> tuple[list[Row]
         used = models(("m", f"{amount():f}"))
         rows.append(raw(ClaudeCode, usage_date=day, actor_email=each, model_breakdown=used))
     rows.append(raw(CostReport, usage_date=day, **{**TOKENS, "amount_cents": amount()}))
-    shared: tuple[dict[str, Any], ...] = (
+    shared = (
         {"account_id": ids[0]},
         {"account_id": ids[1]},
         {"api_key_id": of_game(day, "k")},

@@ -1,6 +1,6 @@
 """A gateway's estimate beside the bills of its model, per day, and a warning if it is far above them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.checks import differences
 from usage_assets.warehouse.slices import Slice
 from usage_assets_tests.models.days import DAY, Days, cases, days_from, lines, raw, seen
-from usage_assets_tests.models.gateways import GPT, Use, billed, used
+from usage_assets_tests.models.gateways import GPT, billed, used
 from usage_assets_tests.models.stated import state, stating
 from usage_assets_vendors.cursor.usage import UsageEvents
 from usage_assets_vendors.litellm.activity import UserActivity
@@ -112,7 +112,7 @@ def test_models_that_contradict_the_total_are_a_warning(days: Days) -> None:
     stored = days_from(len(totals))
     rows = []
     for day, (usd, count, _) in zip(stored, totals, strict=True):
-        total: dict[str, Any] = {"usage_date": day, "model": None, "spend": 10, "api_requests": 5}
+        total = {"usage_date": day, "model": None, "spend": 10, "api_requests": 5}
         rows.append(raw(UserActivity, cut="total", **total))
         rows += [raw(UserActivity, cut=cut, custom_llm_provider=cut, **total) for cut in ("provider", "user")]
         rows.append(raw(UserActivity, usage_date=day, spend=usd, api_requests=count))
@@ -180,7 +180,7 @@ def cells(text: str) -> Iterator[list[str | None]]:
         yield [None if word == "-" else word.replace("_", " ") for word in part.split()]
 
 
-TEN: Sequence[Use] = [(GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1)]
+TEN = [(GPT, "k", WEB, "10", 1), (GPT, "k", None, "10", 1)]
 """Ten dollars of a tag, which is all that is used."""
 
 
@@ -191,7 +191,7 @@ def test_a_bill_is_split_by_what_a_gateway_takes_the_use_of_each_tag_for(days: D
     every_day = days_from(len(SPLIT) + 3)
     hidden, of_nothing, without_tags = every_day[len(SPLIT) :]
     overlapping = [(GPT, "k1", tag, "5", 1) for tag in (WEB, ML, None)]
-    uses: list[list[Use]] = [
+    uses = [
         [(f"openai/{GPT}", "k", tag, str(usd), int(str(count))) for tag, usd, count in cells(text)]
         for _, text, _ in SPLIT.values()
     ]
@@ -214,7 +214,7 @@ def changed(**values: Any) -> TagAllocation:
 
 
 K9 = {"api_key_id": "k9"}
-STATED: Sequence[tuple[Mapping[str, Any], Sequence[TagAllocation], Parts]] = [
+STATED = [
     ({}, [], {(None, None): Decimal(10)}),
     ({}, [changed(valid_from=DAY + timedelta(days=99))], {(None, None): Decimal(10)}),
     ({}, [changed(valid_until=DAY - timedelta(days=1))], {(None, None): Decimal(10)}),

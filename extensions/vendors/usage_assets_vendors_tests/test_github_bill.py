@@ -1,7 +1,6 @@
 """GitHub's bill of all products: AI is a cost once, everything else is named with its dollars."""
 
 import json
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -107,7 +106,7 @@ def test_each_product_is_a_cost_or_elsewhere_or_named(days: Days) -> None:
 GPT = {"product": "Copilot", "model": "GPT-5"}
 CREDIT: dict[str, Any] = {**GPT, "sku": "Copilot AI Credits", "unit_type": "AI credits", "unit": "ai-credits"}
 REQUEST: dict[str, Any] = {**GPT, "sku": "Copilot Premium Request", "unit_type": "requests", "unit": "requests"}
-REPORTS: Mapping[type[Row], str] = {
+REPORTS = {
     AiCredits: "github_copilot_ai_credits",
     PremiumRequests: "github_copilot_premium_requests",
 }

@@ -19,7 +19,7 @@ Key = tuple[str | None, ...]
 """What a row is about, then its cost basis and unit."""
 Sums = Mapping[Key, Decimal]
 
-ABOUT: Mapping[str, tuple[str, ...]] = {
+ABOUT = {
     "cost_basis": (),
     **{name: (name,) for name in ("day", "month", "provider", "connection", "team", "cost_center", "model")},
     "usage_type": ("usage_type",),

@@ -75,7 +75,7 @@ TEXTS = [
     "x" * 10_000,
     "😀" * 300,
 ]
-ARGUMENTS: Mapping[str, Mapping[str, object]] = {
+ARGUMENTS = {
     "describe": {"table": "costs.by_model"},
     "query": {"sql": "select * from costs.by_model"},
     "explain": {

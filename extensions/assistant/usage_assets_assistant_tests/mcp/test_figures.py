@@ -1,7 +1,7 @@
 """What the tools answer: the report's figures, to the last digit, with all that one must know to quote them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, get_args
@@ -150,7 +150,7 @@ def test_any_two_periods_are_compared(opened: Opened) -> None:
 
 def test_what_is_computed_after_a_run_is_what_the_report_says(opened: Opened, report: Report) -> None:
     first, last = map(date.fromisoformat, MONTH)  # the report also has incidents that are open today
-    cases: Sequence[tuple[Any, str, str, str]] = (
+    cases = (
         ("budgets", "budgets", "spent", "spent"),
         ("incidents", "anomalies", "actual", "actual"),
         ("forecast", "forecast", "expected", "usd_expected"),

@@ -32,7 +32,7 @@ from usage_assets_tests.models.days import lines
 
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 STATEMENTS = int(os.environ.get("USAGE_EXAMPLES", "40"))
-LITERALS: Mapping[str, Sequence[str]] = {
+LITERALS = {
     kind: values
     for kind, *values in lines(r"""
     BIGINT     0  -1  7  1000  9223372036854775807  2000000000

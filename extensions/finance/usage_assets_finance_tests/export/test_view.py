@@ -381,7 +381,7 @@ def test_a_model_is_a_sku_and_all_that_a_price_depends_on_is_in_its_id(view: Vie
 
 
 AS_BILLED = {"0.1": "0.1", "0.3": "0.3", "0.6": "0.6"}
-LISTED: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+LISTED = {
     "discount": ("90  100", "10  10", {"0.1": "0.1", "0.3": "0.333333", "0.6": "0.666667"}),
     "of the default workspace": ("90  90", "10  20", {**AS_BILLED, "0.1": "0.2"}),
     "another organization": ("90  100", "11  11", AS_BILLED),
@@ -420,7 +420,7 @@ def test_list_costs_are_those_that_a_report_of_the_same_organization_states(view
     assert [row for row in priced if abs(float(row[0]) * float(row[1]) - float(row[2])) > 1e-12] == []
 
 
-LISTED_OF_BILLS: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+LISTED_OF_BILLS = {
     "no model and no tier, as web searches are billed": (
         "80  -  web_search  -              -\n40  opus  tokens  output_tokens  -",
         """
@@ -561,7 +561,7 @@ BEFORE, AFTER = (
 )
 FETCHED = [Step(on(20, 10), BEFORE), Step(on(5), AFTER, alone=True)]
 FOLLOWED = [*FETCHED, Step(on(5, hour=1), None)]
-STEPS: Mapping[str, Sequence[Step]] = {
+STEPS = {
     **{name: steps for name, (_, steps, _) in CHANGED.items()},
     "changed twice": [
         Step(on(20, 10), [costing("10"), EUROS[0]]),

@@ -1,6 +1,5 @@
 """A bill of several vendors in which another connection's bill is: which charges are found, and which are not."""
 
-from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -95,7 +94,7 @@ OPENAI = {"service_name": "AI", "charge_description": "x", "service_provider_nam
 MISTRAL = {**OPENAI, "service_provider_name": "Mistral"}
 
 
-SEVERAL: Mapping[str, tuple[Mapping[str, str], Mapping[str, str], Sequence[Decimal | None]]] = {
+SEVERAL = {
     "seller": (OPENAI, OPENAI | {"invoice_issuer_name": "AWS"}, [Decimal(5)]),
     "seller and service": (OPENAI, OPENAI | {"sku_meter": "OpenAI API"}, [Decimal(5)]),
     "two sellers": (OPENAI, MISTRAL, []),

@@ -152,7 +152,7 @@ def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_th
     assert [row for row in delivered(auto, "difference") if row[1]] == [(OCTOBER[0], 100), (OCTOBER[10], -1)]
 
 
-PACIFIC: Mapping[str, Sequence[tuple[str, str, str]]] = {
+PACIFIC = {
     "a folder names it": [
         ("data/BILLING_PERIOD=2026-10/a.csv", "2026-10-01T07:00:00Z", "2026-11-01T07:00:00Z"),
         ("data/BILLING_PERIOD=2026-11/a.csv", "2026-11-01T07:00:00Z", "2026-12-01T08:00:00Z"),

@@ -3,7 +3,7 @@
 import gzip
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
 from pathlib import Path
@@ -246,7 +246,7 @@ def test_words_of_the_specification_are_read_in_any_case(tmp_path: Path) -> None
     ]
 
 
-EARLIER: dict[str, str] = {
+EARLIER = {
     "ProviderName": "Provider",
     "PublisherName": "Publisher",
     "InvoiceIssuerName": "InvoiceIssuer",
@@ -359,7 +359,7 @@ def test_tokens_are_what_was_used(tmp_path: Path) -> None:
         assert seen(read(file), "tokens") == [("416500",), (tokens,)], charge
 
 
-PARTS_OF_TOKENS: dict[str, tuple[Sequence[tuple[str, str]], Sequence[int]]] = {
+PARTS_OF_TOKENS = {
     "many halves": ([("input", "0.5")] * 1000, (500, 0, 0)),
     "a half goes to the even number below": ([("input", "2"), ("input", "0.5")], (2, 0, 0)),
     "a little more than a half": ([("input", "0.5"), ("input", "0.000000000000000000000001")], (1, 0, 0)),

@@ -22,7 +22,7 @@ from usage_assets_sandbox import credentials
 from usage_assets_tests.end_to_end.shards import PLACES, location
 from usage_assets_tests.object_store import CREDENTIALS, server_command
 
-HOSTS: Mapping[str, int] = {"main": 1, "east": 2, "west": 3}
+HOSTS = {"main": 1, "east": 2, "west": 3}
 """Hosts with a code location -> the last part of their address. Their connections are those of end_to_end/shards.py."""
 STORE = 4
 PASSWORD = "only-in-the-drill"

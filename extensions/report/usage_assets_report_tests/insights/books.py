@@ -64,7 +64,7 @@ class Report(NamedTuple):
     is_billed: bool = True
 
 
-REPORTS: Mapping[str, Report] = {
+REPORTS = {
     report.row.table: report
     for report in (
         Report(Charges, ("billed_usd",), "billed"),
@@ -299,7 +299,7 @@ class Books:
     @cached_property
     def scopes(self) -> Collection[tuple[str, str]]:
         """All that is billed or used."""
-        found: set[tuple[str, str]] = {("all", "")}
+        found = {("all", "")}
         for entry in self.entries:
             values = {kind: getattr(entry, kind) for kind in KINDS} | {"team": self.company.team(entry)}
             found |= {(kind, value) for kind, value in values.items() if value}

@@ -30,7 +30,7 @@ FEE = "fee on the"
 FIRST_YEAR = date(2025, 3, 1)
 MODELS = ("gpt-5", "gpt-5-mini", "claude-opus-5", "claude-haiku-5")
 TEAMS = ("web", "data", "research")
-SOURCES: Mapping[str, Sequence[str]] = {
+SOURCES = {
     "focus": ("focus.charges",),
     "openai": ("openai.costs",),
     "anthropic": ("anthropic.cost_report", "anthropic.claude_code"),
@@ -42,7 +42,7 @@ SOURCES: Mapping[str, Sequence[str]] = {
     ),
 }
 """Providers and the raw tables that costs are computed from."""
-CURRENCIES: Mapping[str, Sequence[str]] = {
+CURRENCIES = {
     "focus.charges": ("USD", "USD", "EUR", "JPY", "BRL"),
     "openai.costs": ("USD", "USD", "EUR"),
     "anthropic.cost_report": ("USD", "USD", "EUR", "JPY"),

@@ -258,9 +258,7 @@ def totals_of(
     company: Company, source: Source, day: date, lines: Collection[Line], at: datetime, table: str
 ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
     """What a day's rows add up to, and the units: of the raw table by currency, of a derived one by basis."""
-    row: type[TableRow] = {each.table: each for each in (DailyCost, AllocatedCost)}.get(
-        table, REPORTS[source.table].row
-    )
+    row = {each.table: each for each in (DailyCost, AllocatedCost)}.get(table, REPORTS[source.table].row)
     declared = {name: total for name, total in Table(row).totals.items() if not total.by}
     units = {name: total.unit for name, total in declared.items()}
     if not lines:
@@ -280,7 +278,7 @@ def totals_of(
             amounts[f"{line.basis}_usd"].append(usd)
             if table == AllocatedCost.table and not (line.shares or line.user or line.api_key):
                 amounts["unattributed_usd"].append(usd)
-    totals: dict[str, str | None] = dict.fromkeys(units)
+    totals = dict.fromkeys(units)
     if "line_items_unparsed" in totals and source.table == "openai.costs":
         totals["line_items_unparsed"] = "0"
     return totals | {name: f"{times(added(each), ONE):f}" for name, each in amounts.items()}, units

@@ -21,7 +21,7 @@ import pytest
 import time_machine
 
 from usage_assets.config.accounting import Accounting, ExchangeRate
-from usage_assets.core.schema import Row, to_arrow
+from usage_assets.core.schema import to_arrow
 from usage_assets.models.insights import BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
@@ -713,7 +713,7 @@ def test_a_company_is_stored_as_the_product_stores_it(
 
 def fetched(days: Days, connection: str, day: date, amounts: Sequence[Decimal], run: str) -> None:
     """Store a day as a run does: what was fetched, and what is derived from it."""
-    row: type[Row] = Charges if connection == "focus" else Costs
+    row = Charges if connection == "focus" else Costs
     if connection == "focus":
         found = [
             raw(

@@ -100,7 +100,7 @@ def right() -> dict[type[TableRow], list[Any]]:
 
 def budget(name: str, kind: str, id_: str, each_day: int, **stated: Any) -> BudgetStatusRow:
     """A budget's October, which is over."""
-    given: dict[str, Any] = {"unit": "USD", "amount": 300} | stated
+    given = {"unit": "USD", "amount": 300} | stated
     given |= dict.fromkeys(("provisional", "expected", "low", "high"), 31 * each_day)
     days = {"first_day": FIRST, "last_day": date(2026, 10, 31)}
     return filled(BudgetStatusRow, budget=name, source="budget", kind=kind, id=id_, settled=0, **days, **given)

@@ -1,7 +1,6 @@
 """Which costs and tokens a budget or a guardrail of a model is about."""
 
 from decimal import Decimal
-from typing import Any
 
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets_report.insights.series import counter, query
@@ -25,7 +24,7 @@ def test_a_budget_of_a_model_is_of_a_family_or_of_a_name_as_sent(several: Days) 
         UsageCompletions, *(raw(UsageCompletions, model=name, input_tokens=size) for name, size in sizes.items())
     )
     guardrails = {"gpt-5": 35, "gpt-5-2025-08-07": 25, "gpt-5-mini": None}
-    asked: dict[str, Any] = {"kind": "model", "first": DAY, "last": DAY}
+    asked = {"kind": "model", "first": DAY, "last": DAY}
     with several.warehouse.get_connection() as database:
         for sql, more, expected in (
             (query("spent"), {"unit": "USD"}, budgets),

@@ -33,7 +33,7 @@ SCHEMA = PROJECT / "fixtures" / "schemas" / "litellm.json"
 ADMIN_KEY, HELPDESK, IVAN = "sk-nobody-admin", "sk-nobody-helpdesk", "sk-nobody-ivan"
 LITELLM = PROVIDERS["litellm"]
 ENDPOINTS = {endpoint.name: endpoint for endpoint in LITELLM.endpoints}
-REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
+REQUESTS = [
     (HELPDESK, "small", {"user": "customer-1", "metadata": {"tags": ["product:helpdesk", "env:prod"]}}),
     (HELPDESK, "small", {"user": "customer-2", "metadata": {"tags": ["env:prod"]}}),
     (HELPDESK, "large", {"user": "customer-1", "metadata": {"tags": ["env:prod"]}}),
