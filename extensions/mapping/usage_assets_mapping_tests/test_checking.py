@@ -162,19 +162,16 @@ def test_what_cannot_be_answered_or_run_is_an_error(check: Type) -> None:
     assert said.of("mapping.yml:11") == ["ERROR properties.b: jq cannot read it: syntax error, unexpected end of file"]
 
 
-@pytest.mark.parametrize(
-    ("written_as", "advice"),
-    [
+def test_common_mistakes_in_jq_say_what_to_write(check: Type) -> None:
+    for written_as, advice in [
         ("things", """: a fixed text is '"things"'"""),
         ('\u2018"things"\u2019', ": type straight quotes instead of curly ones"),
         (">\n            # mine\n            .b", ": > joins the lines, so a comment takes in the rest: write |"),
-    ],
-)
-def test_common_mistakes_in_jq_say_what_to_write(check: Type, written_as: str, advice: str) -> None:
-    said = check(one(".data", ".date", "a: .b").replace("""'"things"'""", written_as))
-    [line] = said.of("mapping.yml:8")
-    assert line.startswith("ERROR blueprint: jq cannot read it: ")
-    assert line.endswith(advice)
+    ]:
+        said = check(one(".data", ".date", "a: .b").replace("""'"things"'""", written_as))
+        [line] = said.of("mapping.yml:8")
+        assert line.startswith("ERROR blueprint: jq cannot read it: "), written_as
+        assert line.endswith(advice)
 
 
 def test_no_value_of_an_unknown_parameter_is_shown(check: Type) -> None:

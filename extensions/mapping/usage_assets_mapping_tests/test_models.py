@@ -59,12 +59,12 @@ MISTAKES = cases(f"""
 TWICE = "connections.toml, line 5: mapping.2.file: mapping.yml is that of {}, for the same connection: remove one"
 
 
-@pytest.mark.parametrize(("old", "new", "said"), [*MISTAKES, (REPLACING, REPLACING * 2, TWICE.format(IN_FILE))])
-def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
-    settings = settings_of(tmp_path, *(text.replace(old, new) for text in (MAPPING, REPLACING)))
-    with pytest.raises(UserError) as refused:
-        all_entities(settings)
-    assert str(refused.value).replace(f"{tmp_path}/", "") == said
+def test_a_mistake_is_one_line(tmp_path: Path) -> None:
+    for old, new, said in (*MISTAKES, (REPLACING, REPLACING * 2, TWICE.format(IN_FILE))):
+        settings = settings_of(tmp_path, *(text.replace(old, new) for text in (MAPPING, REPLACING)))
+        with pytest.raises(UserError) as refused:
+            all_entities(settings)
+        assert str(refused.value).replace(f"{tmp_path}/", "") == said
 
 
 def test_a_mapping_needs_an_archive(tmp_path: Path) -> None:

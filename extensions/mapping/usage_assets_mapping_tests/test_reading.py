@@ -43,9 +43,8 @@ def test_blocks_are_joined_only_where_nothing_is_lost(tmp_path: Path) -> None:
     assert changed(found.text, found.joins) == ONE + "# of b\n" + other.removeprefix("resources:\n")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
+def test_what_cannot_be_used_is_one_line_with_its_place(tmp_path: Path) -> None:
+    for old, new, said in [
         *cases("""
     query: -> queri: -> :4: 'queri' is unknown in selector; known: query, data_path, query_params
     blueprint: -> blueprints: -> :9: 'blueprints' is unknown in mappings
@@ -88,43 +87,38 @@ def test_blocks_are_joined_only_where_nothing_is_lost(tmp_path: Path) -> None:
         (ONE, "[" * 1000, ":1: this is not YAML: it nests too deep"),
         (ONE, ONE + ONE, ":2: 2 resources are called report_things: give each a `name:`"),
         (ONE, ONE + "---\na: 1", ":10: this is not YAML: a second document begins: remove the line ---"),
-    ],
-)
-def test_what_cannot_be_used_is_one_line_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
-    assert old in ONE
-    assert refusal(tmp_path, ONE.replace(old, new, 1)).startswith(f"mapping.yml{said}")
+    ]:
+        assert old in ONE
+        assert refusal(tmp_path, ONE.replace(old, new, 1)).startswith(f"mapping.yml{said}")
 
 
-@pytest.mark.parametrize(
-    "selector",
-    [
+def test_no_message_has_a_value_that_may_be_a_key(tmp_path: Path) -> None:
+    for selector in [
         "query_params: api_key=KEY",
         "query_params: {a: {b: KEY}}",
         "KEYS: KEY",
         "headers: {x-api-key: KEY",
         "method: [KEY]",
-    ],
-)
-def test_no_message_has_a_value_that_may_be_a_key(tmp_path: Path, selector: str) -> None:
-    assert "KEY" not in refusal(tmp_path, ONE.replace("query: 'true'", selector)).replace("KEYS", "")
+    ]:
+        assert "KEY" not in refusal(tmp_path, ONE.replace("query: 'true'", selector)).replace("KEYS", "")
 
 
-@pytest.mark.parametrize(
-    "headers",
-    ["headers: {x-api-key: KEY}", "headers:\n        x-api-key: KEY # KEY\n      method: GET", "headers: &h {x: KEY}"],
-)
-def test_what_is_kept_of_a_resource_has_no_headers(tmp_path: Path, headers: str) -> None:
+def test_what_is_kept_of_a_resource_has_no_headers(tmp_path: Path) -> None:
     """It is in the metadata of its asset, which everybody with the UI sees."""
-    [found] = written(tmp_path, ONE.replace("query: 'true'", headers)).resources
-    assert "KEY" not in found.text
-    assert found.text.startswith("kind: /v1/report")
-    assert found.text.endswith("blueprint: '\"things\"'")
-    assert ("method: GET" in found.text) == ("method: GET" in headers)
+    for headers in [
+        "headers: {x-api-key: KEY}",
+        "headers:\n        x-api-key: KEY # KEY\n      method: GET",
+        "headers: &h {x: KEY}",
+    ]:
+        [found] = written(tmp_path, ONE.replace("query: 'true'", headers)).resources
+        assert "KEY" not in found.text, headers
+        assert found.text.startswith("kind: /v1/report"), headers
+        assert found.text.endswith("blueprint: '\"things\"'"), headers
+        assert ("method: GET" in found.text) == ("method: GET" in headers)
 
 
-@pytest.mark.parametrize(
-    ("style", "new"),
-    [
+def test_an_expression_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    for style, new in [
         (".id # a comment", ".a + 'it' + \"b\""),
         ("'.id'", ".b"),
         ("&id .id # a comment", ".b"),
@@ -132,16 +126,14 @@ def test_what_is_kept_of_a_resource_has_no_headers(tmp_path: Path, headers: str)
         ('".id" # a comment', '.x # c\n| "\\(.y)"'),
         ("|\n            .id\n            | .b", ".c |\n  .d"),
         (">-\n            .id\n            | .b", ".c"),
-    ],
-)
-def test_an_expression_is_replaced_and_nothing_else(tmp_path: Path, style: str, new: str) -> None:
-    before = written(tmp_path, ONE.replace(".id # a comment", style))
-    old = before.resources[0].identifier
-    after = written(tmp_path, changed(before.text, {(old.start, old.end): old.rendered(new, before.text)}))
-    assert after.resources[0].identifier.text.rstrip("\n") == new
-    assert after.resources[0].blueprint.text == json.dumps("things")
-    assert ("# a comment" in after.text) == ("# a comment" in style)
-    assert ("&id" in after.text) == ("&id" in style)
+    ]:
+        before = written(tmp_path, ONE.replace(".id # a comment", style))
+        old = before.resources[0].identifier
+        after = written(tmp_path, changed(before.text, {(old.start, old.end): old.rendered(new, before.text)}))
+        assert after.resources[0].identifier.text.rstrip("\n") == new
+        assert after.resources[0].blueprint.text == json.dumps("things"), style
+        assert ("# a comment" in after.text) == ("# a comment" in style)
+        assert ("&id" in after.text) == ("&id" in style)
 
 
 def test_a_comment_behind_an_expression_stays_one(tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from usage_assets.config.settings import Connection
 from usage_assets.core.days import Window
 from usage_assets.core.people import People
@@ -165,20 +163,13 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "window", "days", "workspaces", "models"), MESSAGES)
-def test_usage_of_claude_is_what_a_careful_reader_expects(
-    tmp_path: Path,
-    name: str,
-    window: Window,
-    days: Mapping[str, JSON],
-    workspaces: Mapping[str, JSON],
-    models: Mapping[str, JSON],
-) -> None:
-    for asked, expected in ((OF_DAY, days), (OF_WORKSPACES, workspaces), (OF_MODELS, models)):
-        made = entities(tmp_path, asked, CLAUDE, [body_of(f"{CLAUDE}/{name}")], window)
-        assert {each: counters(properties) for each, properties in made.items()} == expected
-        dates = {properties["record_date"] for properties in made.values()}
-        assert dates == {f"{day}T00:00:00Z" for day in window.days}
+def test_usage_of_claude_is_what_a_careful_reader_expects(tmp_path: Path) -> None:
+    for name, window, days, workspaces, models in MESSAGES:
+        for asked, expected in ((OF_DAY, days), (OF_WORKSPACES, workspaces), (OF_MODELS, models)):
+            made = entities(tmp_path / name, asked, CLAUDE, [body_of(f"{CLAUDE}/{name}")], window)
+            assert {each: counters(properties) for each, properties in made.items()} == expected
+            dates = {properties["record_date"] for properties in made.values()}
+            assert dates == {f"{day}T00:00:00Z" for day in window.days}
 
 
 # Mappings that are changed --------------------------------------------------------------------------------------------

@@ -12,12 +12,11 @@ from usage_assets.fetching.archive.store import Archive, packed
 from usage_assets.fetching.client import FetchResult
 from usage_assets.fetching.scope import Scope
 from usage_assets.fetching.transport import PermanentError
-from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import DAY, EVERY_ENDPOINT, OVER_HTTP, Answers, NewClient
 from usage_assets_tests.fetching.refusals import edit, put
 
 EVERY = {name: pair for name, pair in OVER_HTTP.items() if pair[0].name == "litellm"}
-every_report = pytest.mark.parametrize(("provider", "endpoint"), EVERY.values(), ids=EVERY)
 
 
 def rows_of(fetched: FetchResult) -> list[str]:
@@ -30,41 +29,39 @@ def of_rows(endpoint: Endpoint, count: int) -> Endpoint:
     return replace(endpoint, params={"page_size": str(count)})
 
 
-@every_report
-def test_small_pages_add_up_to_a_large_one(new_client: NewClient, provider: Provider, endpoint: Endpoint) -> None:
-    client = new_client(provider)
-    whole = client.fetch(endpoint, [DAY])
-    assert whole.requests == 1
-    for count in (1, 3):
-        in_pages = client.fetch(of_rows(endpoint, count), [DAY])
-        assert in_pages.requests > 1
-        assert rows_of(in_pages) == rows_of(whole)
+def test_small_pages_add_up_to_a_large_one(new_client: NewClient) -> None:
+    for name, (provider, endpoint) in EVERY.items():
+        client = new_client(provider)
+        whole = client.fetch(endpoint, [DAY])
+        assert whole.requests == 1, name
+        for count in (1, 3):
+            in_pages = client.fetch(of_rows(endpoint, count), [DAY])
+            assert in_pages.requests > 1, name
+            assert rows_of(in_pages) == rows_of(whole), name
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "words"),
-    [
+def test_pages_that_do_not_belong_together_are_refused(answers: Answers) -> None:
+    provider, endpoint = EVERY["litellm/user_activity"]
+    for path, value, words in [
         ("metadata.page", 1, "the page token repeats"),
         ("metadata.total_pages", 99, "while it was read: . pages, then 99"),
-    ],
-)
-def test_pages_that_do_not_belong_together_are_refused(answers: Answers, path: str, value: int, words: str) -> None:
-    provider, endpoint = EVERY["litellm/user_activity"]
-    answers.faults(provider, endpoint, edit(put(path, value)) | {"calls": [*range(2, 30, 2)]})
-    with pytest.raises(PermanentError, match=words):
-        answers.new_client(provider).fetch(of_rows(endpoint, 1), [DAY])
+    ]:
+        answers.faults(provider, endpoint, edit(put(path, value)) | {"calls": [*range(2, 30, 2)]})
+        with pytest.raises(PermanentError, match=words):
+            answers.new_client(provider).fetch(of_rows(endpoint, 1), [DAY])
+        answers.sandbox.mend()
 
 
-@every_report
-def test_no_amount_passes_through_a_float(answers: Answers, provider: Provider, endpoint: Endpoint) -> None:
+def test_no_amount_passes_through_a_float(answers: Answers) -> None:
     digits = "0.123456789012345678901234"
-    body = answers.real(provider, endpoint)
-    day = body["results"][0]
-    for part in (day, *day["breakdown"]["entities"].values()):
-        part["metrics"]["spend"] = Decimal(digits)
-    answers.replace(provider, endpoint, body)
-    rows = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
-    assert Decimal(digits) in {row["spend"] for row in rows}
+    for name, (provider, endpoint) in EVERY.items():
+        body = answers.real(provider, endpoint)
+        day = body["results"][0]
+        for part in (day, *day["breakdown"]["entities"].values()):
+            part["metrics"]["spend"] = Decimal(digits)
+        answers.replace(provider, endpoint, body)
+        rows = answers.new_client(provider).fetch(endpoint, [DAY]).rows.to_pylist()
+        assert Decimal(digits) in {row["spend"] for row in rows}, name
 
 
 BY_MODEL = EVERY_ENDPOINT["litellm/tag_activity_by_model"]

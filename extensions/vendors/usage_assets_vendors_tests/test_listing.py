@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -34,54 +33,46 @@ def test_numbered_pages_are_read_until_one_is_not_full(sandbox: Sandbox, fetch: 
     assert last_used == {TODAY: len(seats) - 2, None: 2}
 
 
-@pytest.mark.parametrize(
-    ("operation", "words"),
-    [
+def test_numbered_pages_that_do_not_add_up_are_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    for operation, words in [
         ({"do": "delete", "path": "seats[0]"}, "16 items are listed, and the answer states 17"),
         (put("total_seats", 18), "17 items are listed, and the answer states 18"),
-    ],
-    ids=["an item less", "another total"],
-)
-def test_numbered_pages_that_do_not_add_up_are_an_error(
-    sandbox: Sandbox, fetch: Fetch, operation: dict[str, Any], words: str
-) -> None:
-    sandbox.faults(edit("github_copilot", SEATS, operation))
-    with pytest.raises(PermanentError, match=words):
-        fetch("github_copilot", SEATS)
+    ]:
+        sandbox.faults(edit("github_copilot", SEATS, operation))
+        with pytest.raises(PermanentError, match=words):
+            fetch("github_copilot", SEATS)
+        sandbox.mend()
 
 
 FOR = "it does not say what it is for: budget budget-0"
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
+def test_a_budget_that_does_not_say_what_it_limits_is_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
+    """Else a budget of Copilot would not be seen, or one of a part would look like that of everything."""
+    provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
+    for field, value, words in [
         ("budget_type", "TeamPricing", "'TeamPricing' is not known: budget budget-0"),
         ("budget_scope", "planet", "'planet' is not known: budget budget-0"),
         *(("budget_scope", None, FOR), ("budget_product_sku", "", FOR)),
-    ],
-)
-def test_a_budget_that_does_not_say_what_it_limits_is_an_error(
-    sandbox: Sandbox, fetch: Fetch, field: str, value: str | None, words: str
-) -> None:
-    """Else a budget of Copilot would not be seen, or one of a part would look like that of everything."""
-    provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
-    sandbox.faults(edit(provider, lookup, put(f"budgets[0].{field}", value)))
-    with pytest.raises(PermanentError, match=rf"\$\.budgets\[0\]\.{field}: {words}\. It was not stored"):
-        fetch(provider, lookup)
+    ]:
+        sandbox.faults(edit(provider, lookup, put(f"budgets[0].{field}", value)))
+        with pytest.raises(PermanentError, match=rf"\$\.budgets\[0\]\.{field}: {words}\. It was not stored"):
+            fetch(provider, lookup)
+        sandbox.mend()
 
 
-@pytest.mark.parametrize("others", [[], ["ai_everything"], ["actions"]])
-def test_a_bundle_is_known_or_an_error(sandbox: Sandbox, fetch: Fetch, others: list[str]) -> None:
+def test_a_bundle_is_known_or_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
     provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
-    bundle = ["ai_credits", *others]
-    fields = {"id": "b", "budget_type": "BundlePricing", "budget_product_skus": bundle, "budget_scope": "user"}
-    sandbox.faults(edit(provider, lookup, put("budgets", [fields])))
-    if not others:
-        assert [getattr(each, "budget_product_sku", None) for each in fetch(provider, lookup).items] == bundle
-        return
-    with pytest.raises(PermanentError, match="is not known: budget b"):
-        fetch(provider, lookup)
+    for others in ([], ["ai_everything"], ["actions"]):
+        bundle = ["ai_credits", *others]
+        fields = {"id": "b", "budget_type": "BundlePricing", "budget_product_skus": bundle, "budget_scope": "user"}
+        sandbox.faults(edit(provider, lookup, put("budgets", [fields])))
+        if others:
+            with pytest.raises(PermanentError, match="is not known: budget b"):
+                fetch(provider, lookup)
+        else:
+            assert [getattr(each, "budget_product_sku", None) for each in fetch(provider, lookup).items] == bundle
+        sandbox.mend()
 
 
 def test_a_page_of_persons_who_came_before_is_no_repeated_page(sandbox: Sandbox, fetch: Fetch) -> None:

@@ -38,38 +38,40 @@ def refused_as_stated(fault: FileFault, message: str) -> bool:
     return bool(re.fullmatch(form, message.removeprefix(f"bill charges {fault.day}: ")))
 
 
-@pytest.mark.parametrize("fault", FAULTS[:-1], ids=lambda fault: fault.name)
-def test_it_is_refused_in_one_line(tmp_path: Path, fault: FileFault) -> None:
-    fault.plant(tmp_path)
-    provider, endpoint = EVERY_ENDPOINT["focus/charges"]
-    with client_of(provider, key="", base_url=str(tmp_path), connection="bill") as client:
-        client.look()
-        with pytest.raises(PermanentError) as refused:
-            client.fetch(endpoint, [date.fromisoformat(fault.day)])
-    assert isinstance(refused.value, NotServedYetError) is fault.waits
-    assert refused_as_stated(fault, refused.value.message), refused.value.message
+def test_it_is_refused_in_one_line(tmp_path: Path) -> None:
+    for n, fault in enumerate(FAULTS[:-1]):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        fault.plant(folder)
+        provider, endpoint = EVERY_ENDPOINT["focus/charges"]
+        with client_of(provider, key="", base_url=str(folder), connection="bill") as client:
+            client.look()
+            with pytest.raises(PermanentError) as refused:
+                client.fetch(endpoint, [date.fromisoformat(fault.day)])
+        assert isinstance(refused.value, NotServedYetError) is fault.waits
+        assert refused_as_stated(fault, refused.value.message), refused.value.message
 
 
-@pytest.mark.parametrize("fault", [FAULTS[0], *FAULTS[-3:]], ids=lambda fault: fault.name)
-def test_nothing_of_it_is_stored(stored: Project, fault: FileFault) -> None:
-    before, versions = stored.rows("focus.charges"), stored.rows("ledger.partition_versions")
-    folder = Path(stored.warehouse.database).parent / "bills"
-    shutil.rmtree(folder)
-    folder.mkdir()
-    fault.plant(folder)
-    result = stored.fetch("bill", [date.fromisoformat(fault.day)], "charges")
-    assert result.success is fault.waits
-    assert not result.get_asset_materialization_events()
-    if fault.waits:
-        of_day = "select reason from ledger.late_days where usage_date = $day"
-        [message] = stored.warehouse.read(of_day, {"day": fault.day})["reason"].to_pylist()
-    else:
-        [failed] = result.get_step_failure_events()
-        assert failed.step_failure_data.user_failure_data is not None
-        message = str(failed.step_failure_data.user_failure_data.description)
-    assert refused_as_stated(fault, message), message
-    assert stored.rows("focus.charges") == before
-    assert stored.rows("ledger.partition_versions") == versions
+def test_nothing_of_it_is_stored(stored: Project) -> None:
+    for fault in [FAULTS[0], *FAULTS[-3:]]:
+        before, versions = stored.rows("focus.charges"), stored.rows("ledger.partition_versions")
+        folder = Path(stored.warehouse.database).parent / "bills"
+        shutil.rmtree(folder)
+        folder.mkdir()
+        fault.plant(folder)
+        result = stored.fetch("bill", [date.fromisoformat(fault.day)], "charges")
+        assert result.success is fault.waits
+        assert not result.get_asset_materialization_events(), fault
+        if fault.waits:
+            of_day = "select reason from ledger.late_days where usage_date = $day"
+            [message] = stored.warehouse.read(of_day, {"day": fault.day})["reason"].to_pylist()
+        else:
+            [failed] = result.get_step_failure_events()
+            assert failed.step_failure_data.user_failure_data is not None
+            message = str(failed.step_failure_data.user_failure_data.description)
+        assert refused_as_stated(fault, message), message
+        assert stored.rows("focus.charges") == before, fault
+        assert stored.rows("ledger.partition_versions") == versions, fault
 
 
 def test_what_would_fill_the_memory_is_not_unpacked(stored: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -174,9 +173,9 @@ def test_what_nobody_used_stays_without_a_cost_center_and_says_so() -> None:
     assert line.what == "gateway: not shared, none of its cost centers was billed anything in this currency"
 
 
-@pytest.mark.parametrize("module", [shares, statements])
-def test_the_examples_are_right(module: Any) -> None:
-    assert not doctest.testmod(module).failed
+def test_the_examples_are_right() -> None:
+    for module in (shares, statements):
+        assert not doctest.testmod(module).failed
 
 
 def test_payables_leave_corrections_out() -> None:

@@ -90,13 +90,9 @@ def test_everything_that_rises_alike_is_one_incident_of_everything() -> None:
     assert "connection anthropic $" in str(row.evidence)
 
 
-@pytest.mark.parametrize(
-    ("whose", "measures"),
-    [(of("ada"), ("usd", "tokens", "requests")), (of("research"), ("tokens", "requests"))],
-    ids=["a person on leave", "a project without dollars"],
-)
-def test_a_pause_is_no_incident(whose: Callable[[User], bool], measures: Sequence[str]) -> None:
-    assert found(COMPANY.times(0, [TUESDAY, TUESDAY + DAY], whose, measures)) == []
+def test_a_pause_is_no_incident() -> None:
+    for whose, measures in ((of("ada"), ("usd", "tokens", "requests")), (of("research"), ("tokens", "requests"))):
+        assert found(COMPANY.times(0, [TUESDAY, TUESDAY + DAY], whose, measures)) == []
 
 
 def test_a_connection_that_goes_silent_is_the_cause_of_all_that_is_gone_with_it() -> None:
