@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from usage_assets_report_tests.end_to_end.audit_books import Keeper
 from usage_assets_report_tests.end_to_end.audit_models import identity_of
 from usage_assets_report_tests.end_to_end.audit_sources import USD_TOTALS
-from usage_assets_report_tests.end_to_end.audit_sums import Row, by, total
+from usage_assets_report_tests.end_to_end.audit_sums import Row, by, differing, keyed, picked, total
 from usage_assets_report_tests.end_to_end.audit_views import THRESHOLDS, month_of, next_month, scope_of, whole_units
 from usage_assets_sandbox.company import EXACT
 
@@ -201,10 +201,8 @@ class Spendings:
 
 
 def _days(states: Iterable[Row]) -> Mapping[Source, Collection[date]]:
-    days: dict[Source, set[date]] = defaultdict(set)
-    for row in states:
-        days[row["connection"], row["table_name"]].add(row["usage_date"])
-    return days
+    places = by(states, "connection table_name").items()
+    return defaultdict(set, {place: {row["usage_date"] for row in rows} for place, rows in places})
 
 
 def _in_unit(row: Row, unit: str) -> Decimal | None:
@@ -274,8 +272,8 @@ def _calendar(period: str, newest: date) -> Iterator[tuple[date, date]]:
 
 def wrong_budgets(read: Read, spendings: Spendings, accounting: Iterable[Any], newest: date) -> Iterator[str]:
     """A line for each figure of costs.budget_status that is not what the books say."""
-    rows = {(row["source"], row["budget"], row["first_day"]): row for row in read("costs.budget_status")}
-    months = {(row["kind"], row["id"]): row for row in read("costs.forecast_totals")}
+    rows = keyed(read("costs.budget_status"), "source budget first_day")
+    months = keyed(read("costs.forecast_totals"), "kind id")
     periods = [*periods_of(accounting, newest)]
     for key in sorted(rows.keys() - {(each.source, each.name, each.first) for each in periods}):
         yield f"{key[0]} {key[1]} from {key[2]}: expected no such row"
@@ -286,9 +284,7 @@ def wrong_budgets(read: Read, spendings: Spendings, accounting: Iterable[Any], n
             yield f"{what}: expected a row, found none"
             continue
         spending = spendings.spending(each.kind, each.id, each.unit)
-        for name, expected in _stated(each, spending):
-            if row[name] != expected:
-                yield f"{what}, {name}: expected {expected}, found {row[name]}"
+        yield from differing(what, row, _stated(each, spending))
         for line in (*_wrong_expectation(row, each, spending, newest), *_wrong_date(row, each, spending, newest)):
             yield f"{what}, {line}"
         month = months.get((each.kind, each.id))
@@ -302,18 +298,15 @@ def _month_of(row: Row) -> tuple[date, date]:
     return row["month"], next_month(row["month"]) - DAY
 
 
-def _stated(each: Period, spending: Spending) -> Iterator[tuple[str, Any]]:
+def _stated(each: Period, spending: Spending) -> Row:
     """The columns that stored amounts and the connections file say alone."""
-    yield "last_day", each.last
-    yield "kind", each.kind
-    yield "id", each.id
-    yield "unit", each.unit
-    yield "amount", each.amount
-    yield "settled", spending.sum(each.first, each.last, settled=True)
-    yield "provisional", spending.sum(each.first, each.last, settled=False)
     reached = [(share, spending.reached_on(share * each.amount, each.first, each.last)) for share in each.thresholds]
-    yield "thresholds", ", ".join(f"{share} on {day}" for share, day in reached if day)
-    yield "has_costs", bool(spending.amounts)
+    return picked(each._asdict(), "last_day=last kind id unit amount") | {
+        "settled": spending.sum(each.first, each.last, settled=True),
+        "provisional": spending.sum(each.first, each.last, settled=False),
+        "thresholds": ", ".join(f"{share} on {day}" for share, day in reached if day),
+        "has_costs": bool(spending.amounts),
+    }
 
 
 def _wrong_expectation(row: Row, each: Period, spending: Spending, newest: date) -> Iterator[str]:
@@ -352,7 +345,7 @@ def _wrong_date(row: Row, each: Period, spending: Spending, newest: date) -> Ite
 
 def wrong_forecasts(read: Read, spendings: Spendings, newest: date) -> Iterator[str]:
     """A line for each figure of costs.forecast and costs.forecast_totals that contradicts the books, or another one."""
-    totals = {(row["kind"], row["id"]): row for row in read("costs.forecast_totals")}
+    totals = keyed(read("costs.forecast_totals"), "kind id")
     daily: dict[tuple[str, str], dict[date, Decimal]] = defaultdict(dict)
     for row in read("costs.forecast"):
         daily[row["kind"], row["id"]][row["usage_date"]] = row["expected"]

@@ -14,9 +14,8 @@ from usage_assets.providers import PROVIDERS
 from usage_assets_report_tests.end_to_end import audit_sources, audit_views
 from usage_assets_report_tests.end_to_end.audit_books import Keeper
 from usage_assets_report_tests.end_to_end.audit_insights import IDS
-from usage_assets_report_tests.end_to_end.audit_sums import DAILY, Row, added, by, picked, total
+from usage_assets_report_tests.end_to_end.audit_sums import DAILY, Row, added, by, differing, keyed, picked, total
 
-THOUSAND = Decimal(1000)
 BASES = ("billed", "credits", "estimated", "notional")
 
 # --- Unit costs -------------------------------------------------------------------------------------------------------
@@ -45,7 +44,7 @@ def _counted(rows: Iterable[Row], column: str) -> Decimal | None:
 
 def _thousands(rows: Iterable[Row], column: str = "requests") -> Decimal | None:
     count = _counted(rows, column)
-    return None if count is None else count / THOUSAND
+    return None if count is None else count / 1000
 
 
 Counts = Iterator[tuple[str, Sequence[str], Decimal | None]]
@@ -200,15 +199,14 @@ OF_DAY = f"usage_date {SERIES}"
 
 def wrong_days(found: Iterable[Row], expected: Iterable[Row]) -> Iterator[str]:
     """A line for each figure of costs.unit_costs that is not what the books say."""
-    both = [{tuple(map(str, picked(row, OF_DAY).values())): row for row in rows} for rows in (found, expected)]
-    for key in sorted(both[0].keys() | both[1].keys()):
+    both = [keyed(rows, OF_DAY) for rows in (found, expected)]
+    for key in sorted(both[0].keys() | both[1].keys(), key=str):
         found_row, books = (rows.get(key) for rows in both)
+        what = f"unit costs of {', '.join(map(str, key))}"
         if found_row is None or books is None:
-            yield f"unit costs of {', '.join(key)}: {'found' if found_row else 'expected'} alone"
-            continue
-        for name in found_row.keys() - picked(found_row, OF_DAY).keys():
-            if found_row[name] != books.get(name):
-                yield f"unit costs of {', '.join(key)}, {name}: expected {books.get(name)}, found {found_row[name]}"
+            yield f"{what}: {'found' if found_row else 'expected'} alone"
+        else:
+            yield from differing(what, found_row, {name: books.get(name) for name in found_row})
 
 
 def of_period(rows: Iterable[Row], people: Iterable[Row]) -> Mapping[tuple[str, ...], tuple[Decimal, Decimal, int]]:
@@ -262,7 +260,7 @@ def wrong_unit_costs(
             ),
         )
     )
-    found = {tuple(picked(row, "scope source metric cost_basis").values()): row for row in shown}
+    found = keyed(shown, "scope source metric cost_basis")
     for key in sorted(books.keys() ^ found.keys()):
         yield f"unit cost {', '.join(key)}: {'found' if key in found else 'expected'} alone"
     for key in books.keys() & found.keys():
@@ -275,9 +273,7 @@ def wrong_unit_costs(
             "usd_per_unit_on_same_days": _each(*same[key][:2]) if key in same else None,
             "usd_per_unit_before": _each(*before[key][:2]) if key in before else None,
         }
-        for name, value in expected.items():
-            if found[key][name] != value:
-                yield f"unit cost {', '.join(key)}, {name}: expected {value}, found {found[key][name]}"
+        yield from differing(f"unit cost {', '.join(key)}", found[key], expected)
 
 
 def _pairs(rows: Sequence[Row], *spans: tuple[date, date]) -> set[tuple[Any, ...]]:
@@ -462,13 +458,11 @@ def expected_what_if(keeper: Keeper, asked: WhatIf, first: date, last: date) -> 
 
 def wrong_what_ifs(shown: Iterable[Row], books: Mapping[WhatIf, Row]) -> Iterator[str]:
     """A line for each figure of what-if that bills, tokens and public prices do not make."""
-    rows = {tuple(picked(row, "provider model instead").values()): row for row in shown}
+    rows = keyed(shown, "provider model instead")
     for asked, expected in books.items():
         what = f"{asked.model}, instead {asked.instead}"
         row = rows.get((asked.provider, asked.model, asked.instead))
         if row is None:
             yield f"{what}: expected a row, found {sorted(key[2] for key in rows if key[1] == asked.model)}"
-            continue
-        for name, value in expected.items():
-            if row[name] != value:
-                yield f"{what}, {name}: expected {value}, found {row[name]}"
+        else:
+            yield from differing(what, row, expected)

@@ -460,7 +460,7 @@ SEATS = ("Copilot", "user-months")
 
 
 def _seats(row: Row) -> Row:
-    return {**_metered(row), "charge_frequency": "Recurring"}
+    return _metered(row) | {"charge_frequency": "Recurring"}
 
 
 MONEYS: Mapping[str, Sequence[Money]] = {
@@ -559,17 +559,18 @@ def _of_charge(charge: str) -> Sum:
     return Sum("charged_cents", lambda row: row["charge"] == charge, "cents")
 
 
-def _of_all(row: Row) -> bool:
-    return bool(row["cut"] == "total")
+def _whole(names: str) -> dict[str, Sum]:
+    """Totals that are called like their columns."""
+    return {name: Sum(name) for name in names.split()}
 
 
-AMOUNTS = {name: Sum(name) for name in ("gross_amount", "discount_amount", "net_amount")}
+AMOUNTS = _whole("gross_amount discount_amount net_amount")
 CENT = Decimal("0.01")
-CENTS = {"amount_cents": Sum("amount_cents")}
+CENTS = _whole("amount_cents")
 REPORTS_OF_COST = ("cost", "cost_control", "cost_report", "cost_report_control", "user_cost_report")
 CUTS = ("product", "agent", "session", "slack_channel", "organization")
 TOTALS: Mapping[str, Mapping[str, Sum]] = {
-    "openai_legacy.billing_usage": {name: Sum(name) for name in ("cost_cents", "total_usage_cents")},
+    "openai_legacy.billing_usage": _whole("cost_cents total_usage_cents"),
     **{f"anthropic_analytics.{report}": CENTS for report in REPORTS_OF_COST},
     **{f"anthropic_analytics.cost_by_{cut}": CENTS for cut in CUTS},
     "focus.charges": {
@@ -579,22 +580,24 @@ TOTALS: Mapping[str, Mapping[str, Sum]] = {
     "cursor.usage_events": {
         **{f"{charge}_cents": _of_charge(charge) for charge in ("billed", "included", "own_key", "not_charged")},
         "service_account_cents": Sum("charged_cents", lambda row: bool(row.get("service_account_id")), "cents"),
-        **{name: Sum(name) for name in ("model_cents", "token_fee_cents", "request_units")},
+        **_whole("model_cents token_fee_cents request_units"),
     },
-    "litellm.user_activity": {name: Sum(name, _of_all) for name in (*MEASURES, "total_tokens")},
-    "litellm.team_activity": {name: Sum(name) for name in ("spend", "flat_cost", "api_requests")},
-    "litellm.customer_activity": {name: Sum(name) for name in ("spend", "api_requests")},
+    "litellm.user_activity": {
+        name: Sum(name, lambda row: row["cut"] == "total") for name in (*MEASURES, "total_tokens")
+    },
+    "litellm.team_activity": _whole("spend flat_cost api_requests"),
+    "litellm.customer_activity": _whole("spend api_requests"),
     "litellm.tag_activity": {
         "overlapping_spend": Sum("spend", unit="USD"),
         "overlapping_requests": Sum("api_requests", unit="requests"),
     },
-    "openrouter.activity": {name: Sum(name) for name in ("usage", "byok_usage_inference")},
+    "openrouter.activity": _whole("usage byok_usage_inference"),
     "github_copilot.ai_credits": AMOUNTS | {"ai_credits": Sum("gross_quantity", unit="credits")},
     "github_copilot.premium_requests": AMOUNTS | {"premium_requests": Sum("gross_quantity", unit="requests")},
     "github_copilot.billing_usage": AMOUNTS
     | {"seats_amount": Sum("net_amount", lambda row: row["unit_type"] == "user-months", "USD")}
     | {"models_amount": Sum("net_amount", lambda _: False, "USD")},
-    "github_copilot.users_1_day": {"ai_credits_used": Sum("ai_credits_used")},
+    "github_copilot.users_1_day": _whole("ai_credits_used"),
 }
 
 

@@ -61,7 +61,7 @@ from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger
 from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
 from usage_assets_tests.end_to_end.test_refusals import failures
-from usage_assets_tests.fixtures import Sandbox, running_sandbox
+from usage_assets_tests.fixtures import NO_KEYS, Sandbox, running_sandbox
 from usage_assets_tests.models.days import lines, one_a_line
 
 FIRST = date(2025, 12, 26)
@@ -293,8 +293,7 @@ class Story:
     def refuse(self, connection: str, asset: str, route: str) -> None:
         """Let a provider refuse an asset once."""
         self.refused.add(dg.AssetKey([connection, asset]))
-        sandbox = self.organizations[ORGANIZATION[connection]].sandbox
-        sandbox.faults({"route": route, "fault": "status", "status": 403, "calls": [1]})
+        self.organizations[ORGANIZATION[connection]].sandbox.refuse(route, 403, calls=[1])
 
     def served(self, connection: str, days: Sequence[date]) -> list[date]:
         """Those of days that the provider serves."""
@@ -841,7 +840,7 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
         keeper = Keeper(accounts, [*stated(one, other), *metrics(folder)])
         file = folder / "connections.toml"
         environment = sandbox_environment(sandbox.base_url, folder / "usage.duckdb") | {
-            **dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), ""),
+            **dict.fromkeys(NO_KEYS, ""),
             "USAGE_CONNECTIONS": str(file),
             "USAGE_START_DATE": str(FIRST),
             "USAGE_LOOKBACK_DAYS": str(2 * WEEK),  # few days are one run, many days two

@@ -67,6 +67,18 @@ def picked(row: Row, *names: str) -> Row:
     return {name: row[column] for name, column in _renamed(*names)}
 
 
+def keyed(rows: Iterable[Row], names: str) -> dict[tuple[Any, ...], Row]:
+    """Rows by what only one of them has in these columns."""
+    return {tuple(picked(row, names).values()): row for row in rows}
+
+
+def differing(what: str, found: Row, expected: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each figure of a row that is not what is expected."""
+    for name, value in expected.items():
+        if found[name] != value:
+            yield f"{what}, {name}: expected {value}, found {found[name]}"
+
+
 @cache
 def _each(*names: str) -> Sequence[str]:
     return " ".join(names).split()

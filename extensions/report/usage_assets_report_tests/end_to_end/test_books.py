@@ -50,7 +50,7 @@ from usage_assets_sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.end_to_end.test_backfill import RELATIONS
 from usage_assets_tests.end_to_end.test_port_connection import in_port as described_in_port
-from usage_assets_tests.fixtures import Sandbox
+from usage_assets_tests.fixtures import Sandbox, set_all
 
 Read = Callable[[str], list[Row]]
 """The rows of a relation."""
@@ -670,8 +670,7 @@ def every_planted_error_is_a_line(
 
 def exports_are_the_view(story: Story, books: Sequence[Row], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a person exports: row by row, and per currency, category and class."""
-    for name, value in story.environment.items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, story.environment)
     for file, version in ((folder / "all.csv", "1.2"), (folder / "all.parquet", "1.4")):
         lacking = {column.name: None for column in COLUMNS if version not in column.versions}
         expected = [
