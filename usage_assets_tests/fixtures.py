@@ -371,8 +371,8 @@ def dagster_tables(postgres: str) -> str:
         return name_of(made)
 
 
-NewWarehouse = Callable[[Path], Warehouse]
-"""Makes an empty warehouse in a folder."""
+NewWarehouse = Callable[..., Warehouse]
+"""Makes an empty warehouse in a folder, or in one of its own where none is given."""
 
 
 @cache
@@ -391,9 +391,13 @@ def file_with_views() -> Path:
 
 
 @pytest.fixture(scope="session")
-def warehouse_with_views() -> NewWarehouse:
+def warehouse_with_views(tmp_path_factory: pytest.TempPathFactory) -> NewWarehouse:
     """Makes a warehouse that is a copy of this file."""
-    return lambda folder: Warehouse(database=str(shutil.copy(file_with_views(), folder)))
+
+    def made(folder: Path | None = None) -> Warehouse:
+        return Warehouse(database=str(shutil.copy(file_with_views(), folder or tmp_path_factory.mktemp("views"))))
+
+    return made
 
 
 NewInstance = Callable[[], AbstractContextManager[dg.DagsterInstance]]

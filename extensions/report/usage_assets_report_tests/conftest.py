@@ -54,9 +54,9 @@ MODELS = ("gpt-5", "gpt-5-mini", HOSTILE, FORMULA)
 
 
 @pytest.fixture(scope="session")
-def company(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+def company(warehouse_with_views: NewWarehouse) -> Iterator[Days]:
     """The company's warehouse."""
-    warehouse = warehouse_with_views(tmp_path_factory.mktemp("report"))
+    warehouse = warehouse_with_views()
     with warehouse.get_connection():
         days = fill(Days(warehouse))
         make_all_views(warehouse)

@@ -285,9 +285,9 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def billed(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Days:
+def billed(warehouse_with_views: NewWarehouse) -> Days:
     """A warehouse with these bills: $10 a day for 10 units. Each bill is one team's."""
-    warehouse = warehouse_with_views(tmp_path_factory.mktemp("compared"))
+    warehouse = warehouse_with_views()
     days = stating(Days(warehouse), owners=[Owner(project=name, team=name) for name in BILLS])
     for name, charges_of in BILLS.items():
         stored = [day for day in BOTH_MONTHS if charges_of(day)]

@@ -50,9 +50,9 @@ def price(
 
 
 @pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Iterator[Days]:
+def used(warehouse_with_views: NewWarehouse) -> Iterator[Days]:
     """The days of every test here, filled once. A test says which of them it reads, and states prices of its own."""
-    days = Days(warehouse_with_views(tmp_path_factory.mktemp("what_if")))
+    days = Days(warehouse_with_views())
     with days.warehouse.get_connection():
         by_anthropic(days)
         by_openai(days)

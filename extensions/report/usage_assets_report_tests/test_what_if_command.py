@@ -24,9 +24,9 @@ OPUS = ("--provider", "anthropic", "--model", "claude-opus-5")
 
 @pytest.fixture(scope="module")
 @time_machine.travel(NOW)
-def company(tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Warehouse:
+def company(warehouse_with_views: NewWarehouse) -> Warehouse:
     """A company that used 1,000,000 tokens of two models yesterday, for 7 and 3 dollars: one is unlisted."""
-    days = Days(warehouse_with_views(tmp_path_factory.mktemp("company")))
+    days = Days(warehouse_with_views())
     counted = {"cache_creation_5m_input_tokens": 0, "cache_creation_1h_input_tokens": 0, "output_tokens": 0}
     used = {"uncached_input_tokens": 600_000, "cache_read_input_tokens": 400_000, **counted}
     cents = {"claude-opus-5": 700, "own-model": 300}

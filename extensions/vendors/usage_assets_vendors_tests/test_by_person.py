@@ -40,9 +40,9 @@ def spent(days: Days) -> None:
 
 
 @pytest.fixture(scope="module")
-def spent_once(tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Path:
+def spent_once(warehouse_with_views: NewWarehouse) -> Path:
     """The file of a warehouse with what is ``spent``, and views of it."""
-    warehouse = warehouse_with_views(tmp_path_factory.mktemp("spent"))
+    warehouse = warehouse_with_views()
     spent(Days(warehouse))
     return Path(warehouse.database)
 

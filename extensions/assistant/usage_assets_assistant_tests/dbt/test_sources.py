@@ -51,9 +51,9 @@ key = "env:HOME"
 
 
 @pytest.fixture(scope="module")
-def days(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Days:
+def days(warehouse_with_views: NewWarehouse) -> Days:
     """A day of costs, and all views: to be read."""
-    days = Days(warehouse_with_views(tmp_path_factory.mktemp("days")))
+    days = Days(warehouse_with_views())
     with days.warehouse.get_connection():
         days.fetched(Costs, raw(Costs, api_key_id="key"))
         make_all_views(days.warehouse)

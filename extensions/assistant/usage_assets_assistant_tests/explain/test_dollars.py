@@ -67,8 +67,8 @@ class Stored:
 
 
 @pytest.fixture(scope="module")
-def stored(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
-    warehouse = warehouse_with_views(tmp_path_factory.mktemp("dollars"))
+def stored(warehouse_with_views: NewWarehouse) -> Iterator[Stored]:
+    warehouse = warehouse_with_views()
     accounting = Accounting(
         exchange_rates=RATES,
         credit_rates=[CreditRate(workspace="ws", usd_per_credit=Decimal("0.04"), valid_from=FIRST, source="contract")],

@@ -74,9 +74,9 @@ def patient() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def address(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> WarehouseAddress:
+def address(warehouse_with_views: NewWarehouse) -> WarehouseAddress:
     """Where a company is published that has people, teams, budgets, incidents and several cost bases."""
-    warehouse = warehouse_with_views(tmp_path_factory.mktemp("mcp"))
+    warehouse = warehouse_with_views()
     with warehouse.get_connection():
         days = fill(Days(warehouse))
         add_people(days)

@@ -14,11 +14,9 @@ from usage_assets_tests.models.days import Days, models, raw
 
 
 @pytest.fixture(scope="package")
-def published(
-    warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def published(warehouse_with_views: NewWarehouse) -> Iterator[duckdb.DuckDBPyConnection]:
     """A day of four sources: billed dollars, euros and cents, estimated cents, credits."""
-    days = Days(warehouse_with_views(tmp_path_factory.mktemp("mixing")))
+    days = Days(warehouse_with_views())
     with days.warehouse.get_connection():
         days.fetched(Costs, raw(Costs, amount_value=3), raw(Costs, amount_currency="eur"))
         days.fetched(CostReport, raw(CostReport, amount_cents=200))

@@ -37,10 +37,10 @@ LAST = DAY + timedelta(days=9)
 
 
 @pytest.fixture(scope="module")
-def original(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Days:
+def original(warehouse_with_views: NewWarehouse) -> Days:
     """Costs of three connections, credits with and without a rate, a purchase and an invoice. Exports copy its file, so
     it is closed after each use."""
-    return fill(Days(warehouse_with_views(tmp_path_factory.mktemp("original"))))
+    return fill(Days(warehouse_with_views()))
 
 
 @dataclass(frozen=True)

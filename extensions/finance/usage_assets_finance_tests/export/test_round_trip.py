@@ -170,8 +170,8 @@ def bill(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(bill: Path, warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Days:
-    return stored(warehouse_with_views(tmp_path_factory.mktemp("first")), bill)
+def first(bill: Path, warehouse_with_views: NewWarehouse) -> Days:
+    return stored(warehouse_with_views(), bill)
 
 
 def test_charges_of_files_go_in_and_out_unchanged(

@@ -24,9 +24,9 @@ TINY = Decimal("-0.000000000000000000000001")
 
 @pytest.fixture(scope="module")
 @time_machine.travel(NOW)
-def two_days(tmp_path_factory: pytest.TempPathFactory, warehouse_with_views: NewWarehouse) -> Warehouse:
+def two_days(warehouse_with_views: NewWarehouse) -> Warehouse:
     """Two days that are stored and published."""
-    days = Days(warehouse_with_views(tmp_path_factory.mktemp("two_days")))
+    days = Days(warehouse_with_views())
     for day, line in ((DAY, "=1+1"), (NEXT, "-gpt-5")):
         days.fetched(Costs, raw(Costs, usage_date=day, line_item=line, amount_value=TINY), first=day)
     days.derive("openai_costs", last=NEXT)

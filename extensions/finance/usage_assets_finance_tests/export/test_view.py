@@ -82,8 +82,8 @@ class View:
 
 
 @pytest.fixture(scope="module")
-def view(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[View]:
-    warehouse = warehouse_with_views(tmp_path_factory.mktemp("view"))
+def view(warehouse_with_views: NewWarehouse) -> Iterator[View]:
+    warehouse = warehouse_with_views()
     with warehouse.get_connection():
         days = stating(
             Days(warehouse),

@@ -61,9 +61,9 @@ OWNED = Accounting(owners=[Owner(project="p1", team="web"), Owner(api_key="k1", 
 
 
 @pytest.fixture(scope="module")
-def original(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(warehouse_with_views: NewWarehouse) -> Path:
     """Ten weeks of an office: costs of two projects, tokens, credits."""
-    warehouse = warehouse_with_views(tmp_path_factory.mktemp("insights"))
+    warehouse = warehouse_with_views()
     store(Days(warehouse, OWNED))
     return Path(warehouse.database)
 
