@@ -155,7 +155,7 @@ def test_tokens_have_a_price_and_a_hit_rate(november: Report) -> None:
     assert (row["input_tokens"], row["output_tokens"], row["requests"]) == (12_000, 2_400, 36)
     assert row["cached_share"] == 0.25
     exact = row["usd"] / 14_400 * 1_000_000
-    assert abs(row["usd_per_million_tokens"] - exact) < Decimal("0.001")
+    assert abs(row["usd_per_million_tokens"] - exact) < 0.001
 
 
 PERIODS = """

@@ -78,7 +78,7 @@ def test_each_range_answers_each_question_as_sql_does(
                 assert re.search(r"\b(Unknown|Nothing|No budget)\b", page.locator(question["at"]).inner_text())
             else:
                 found = exact(page, question["at"])
-                assert any(abs(each - Decimal(expected)) < Decimal("0.000001") for each in found), (expected, found)
+                assert any(abs(each - Decimal(expected)) < 0.000001 for each in found), (expected, found)
 
 
 @pytest.mark.parametrize("page", ["screen"], indirect=True)

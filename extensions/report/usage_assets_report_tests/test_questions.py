@@ -114,7 +114,7 @@ def test_a_question_is_answered_at_once_or_after_one_tap(
         assert re.search(r"\b(Unknown|Nothing)\b", page.locator(f"#a{number}").inner_text())
     else:
         found = exact(page, f"#a{number}")
-        assert any(abs(each - Decimal(expected)) < Decimal("0.000001") for each in found), (expected, found)
+        assert any(abs(each - Decimal(expected)) < 0.000001 for each in found), (expected, found)
 
 
 def test_a_tap_on_an_amount_shows_every_digit(page: Page, published: duckdb.DuckDBPyConnection) -> None:

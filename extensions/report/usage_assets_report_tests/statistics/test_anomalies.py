@@ -100,7 +100,7 @@ def test_days_in_a_row_are_one_with_averages() -> None:
     assert spike.actual == round(sum(values[45:47]) / 2, 2)
     for factor in ("2.5", "0.4"):
         [shift] = find(series(times(90, factor, 50)))
-        assert abs(shift.actual / shift.expected - Decimal(factor)) < Decimal("0.1")
+        assert abs(shift.actual / shift.expected - Decimal(factor)) < 0.1
 
 
 def test_what_stops_falls_to_nothing_and_what_starts_rises_from_it() -> None:
