@@ -198,9 +198,7 @@ def test_printed_commands_bring_back_what_was(
     folder.mkdir()
     terminal = Terminal.open(sandbox, folder, monkeypatch, capfd)
     off = ("ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET")
-    for name, value in {**dict.fromkeys(off, ""), **with_endpoints(folder, "costs")}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
+    terminal.set({**dict.fromkeys(off, ""), **with_endpoints(folder, "costs")}, USAGE_START_DATE=str(DAYS[0]))
     first, last = map(str, DAYS)
     assert terminal.run("backfill --start", first, "--end", first).code == 0
     shutil.copy(terminal.database, folder / YESTERDAY)

@@ -28,7 +28,7 @@ from usage_assets_lake.repair.files import EVERY, damages
 from usage_assets_lake.warehouse import Lake
 from usage_assets_lake_tests.test_printed_commands import held
 from usage_assets_tests.end_to_end.conftest import SERVER
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, Sandbox, last_days
 from usage_assets_tests.postgres import new_database
 from usage_assets_tests.terminal import Said, Terminal
 
@@ -75,13 +75,8 @@ def terminal(
     off = ", ".join(f"{each.name} = false" for each in PROVIDERS["openai"].endpoints if each.name != "costs")
     connection = f'[[connection]]\nname = "openai"\nprovider = "openai"\nkey = "env:A_KEY"\nendpoints = {{ {off} }}\n'
     (tmp_path / "connections.toml").write_text(connection)
-    monkeypatch.setenv("A_KEY", "sk-admin-sandbox")
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    monkeypatch.setenv("USAGE_START_DATE", str(DAYS[0]))
-    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
-        monkeypatch.setenv(name, "")
-    for name in ("PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
-        monkeypatch.setenv(name, "")
+    terminal.set(A_KEY="sk-admin-sandbox", USAGE_CONNECTIONS="connections.toml", USAGE_START_DATE=str(DAYS[0]))
+    terminal.set(dict.fromkeys((*NO_KEYS, "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"), ""))
     said = terminal.type("backfill", *ALL)
     assert said.code == 0, said.err
     return terminal
@@ -100,9 +95,7 @@ def follow(terminal: Terminal, said: Said) -> None:
             assert done.code == 0, (line, done)
 
 
-def test_what_a_lake_has_lost_is_named_and_comes_back(
-    terminal: Terminal, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_lake_has_lost_is_named_and_comes_back(terminal: Terminal, postgres: str, tmp_path: Path) -> None:
     """One lake for all: to fill it is most of the work."""
     before = held(terminal)
     assert_a_whole_lake_has_nothing_to_repair(terminal)
@@ -112,9 +105,9 @@ def test_what_a_lake_has_lost_is_named_and_comes_back(
     assert held(terminal) == before
     assert_each_random_damage_is_named_and_what_has_a_source_comes_back(terminal)
     assert held(terminal) == before
-    monkeypatch.setenv("USAGE_WAREHOUSE", f"{LAKE}{new_database(postgres)}")
+    terminal.set(USAGE_WAREHOUSE=f"{LAKE}{new_database(postgres)}")
     assert_a_lost_catalog_is_one_line(terminal)
-    monkeypatch.setenv("USAGE_WAREHOUSE_DATA", str(tmp_path / "empty"))
+    terminal.set(USAGE_WAREHOUSE_DATA=str(tmp_path / "empty"))
     said = terminal.type("backfill", *ALL, "--from-archive")
     assert said.code == 0, said.err
     names = ("USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA")

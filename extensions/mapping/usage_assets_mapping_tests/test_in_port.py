@@ -268,9 +268,9 @@ def test_a_mapping_is_computed_pushed_restated_emptied_and_reconciled(ran_accoun
 
     # a reconciliation that dies when it has found an edit leaves its days due
     account.user.edit("model_use", edited, {"properties": {"output": 7}})
-    sandbox.faults({"route": "POST /port/v1/blueprints/model_use/entities/bulk", "fault": "status", "status": 403})
+    sandbox.refuse("POST /port/v1/blueprints/model_use/entities/bulk", 403)
     assert not reconcile(account)
-    sandbox.control("DELETE", "faults")
+    sandbox.mend()
     settle(account)
     assert outputs(account.shown("model_use")) == left
 

@@ -10,7 +10,7 @@ import pytest
 from usage_assets.core.people import People
 from usage_assets.providers import PROVIDERS
 from usage_assets_tests.features.deletion.contents import contents
-from usage_assets_tests.fixtures import NewWarehouse, Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, NewWarehouse, Sandbox, last_days
 from usage_assets_tests.port_user import PortUser, port_user
 from usage_assets_tests.terminal import Said, Terminal
 
@@ -128,16 +128,11 @@ def user(sandbox: Sandbox) -> Iterator[PortUser]:
 
 
 @pytest.fixture
-def terminal(
-    terminal: Terminal, user: PortUser, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
-) -> Terminal:
+def terminal(terminal: Terminal, user: PortUser, warehouse_with_views: NewWarehouse) -> Terminal:
     """A person who begins with the last day."""
     warehouse_with_views(terminal.folder)
-    for name in ("ANTHROPIC_ADMIN_KEY", "OPENAI_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    monkeypatch.setenv("USAGE_HASH_KEY", "key")
-    monkeypatch.setenv("USAGE_START_DATE", str(DAY))
+    terminal.set(dict.fromkeys(NO_KEYS, ""))
+    terminal.set(USAGE_CONNECTIONS="connections.toml", USAGE_HASH_KEY="key", USAGE_START_DATE=str(DAY))
     return terminal
 
 
@@ -166,13 +161,13 @@ def places(terminal: Terminal, user: PortUser, *words: str) -> set[str]:
 
 
 def test_each_policy_leaves_the_same_entities_whenever_it_is_set(
-    sandbox: Sandbox, terminal: Terminal, user: PortUser, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, terminal: Terminal, user: PortUser
 ) -> None:
     """Whatever was before is replaced. Nobody who is hashed is in a file, in Port, or in what is said."""
     connected(sandbox, terminal.folder, *USED)
     played: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
     for policy in ("hash", "names", "hash"):
-        monkeypatch.setenv("USAGE_PEOPLE", policy)
+        terminal.set(USAGE_PEOPLE=policy)
         said = [terminal.run("backfill --due --push")]
         assert said[0].code == 0, said[0].err
         if not played:
@@ -191,11 +186,11 @@ def test_each_policy_leaves_the_same_entities_whenever_it_is_set(
 
 
 def test_forgetting_reaches_what_a_mapping_has_made_of_a_person(
-    sandbox: Sandbox, terminal: Terminal, user: PortUser, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, terminal: Terminal, user: PortUser
 ) -> None:
     """Also lists, relations, the team, and what JQ has cut out of the address; also if Port refuses it at first."""
     connected(sandbox, terminal.folder, "anthropic", "openai")
-    monkeypatch.setenv("USAGE_PEOPLE", "names")
+    terminal.set(USAGE_PEOPLE="names")
     run(terminal)
     before = shown(user)
     assert ("person", DANA) in before
@@ -205,9 +200,9 @@ def test_forgetting_reaches_what_a_mapping_has_made_of_a_person(
     [said] = terminal.run("people forget", DANA).complaints
     assert said.endswith("openai.yml: names them in line 18, and would again: take that out first; nothing was changed")
     mapping.write_text(COSTS)
-    sandbox.faults({"route": f"POST {BULK}", "fault": "status", "status": 403})
+    sandbox.refuse(f"POST {BULK}", 403)
     assert terminal.run("people forget", DANA).complaints[0].startswith("FAILED: Port: ")
-    sandbox.control("DELETE", "faults")
+    sandbox.mend()
     assert places(terminal, user, "dana") > {f"Port {('day_of_people', f'{name}_{DAY}')}" for name in ("code", "costs")}
     assert terminal.run("people forget", DANA).code == 0
     assert places(terminal, user, "dana") == set()

@@ -74,12 +74,10 @@ amount = 5
 """
 
 
-def test_a_report_says_how_to_get_budgets_and_forecasts_gets_them_and_says_why_they_are_unknown(
-    home: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_report_says_how_to_get_budgets_and_forecasts_gets_them_and_says_why_they_are_unknown(home: Terminal) -> None:
     """Three dollars of ten: nothing has computed it, because no sensor runs."""
     (home.folder / "connections.toml").write_text(BUDGETS)
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    home.set(USAGE_CONNECTIONS="connections.toml")
     assert home.run("accounting --store").code == 0
     said = home.run("report --text")
     assert (said.code, said.err) == (None, f"forecasts, anomalies and budgets are not computed yet. {HOW}")
@@ -113,9 +111,7 @@ def test_a_report_says_how_to_get_budgets_and_forecasts_gets_them_and_says_why_t
     )
 
 
-def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_brought_up_to_date(
-    home: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_brought_up_to_date(home: Terminal) -> None:
     """Seen after an upgrade: three thousand costs, "no costs are stored yet", and a stack trace of --refresh. A
     connection that has ended is named: in a shell without its key, the forecast of everything fell without a word."""
     with home.warehouse.get_connection() as database:
@@ -136,7 +132,7 @@ def test_a_warehouse_of_an_earlier_release_is_one_line_that_says_how_it_is_broug
             r"usage-assets report --refresh brings it up to date \(Catalog Error: .*\)\n",
             home.type(*command.split()).err,
         )
-    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+    home.set(OPENAI_ADMIN_KEY=None)
     said = home.run("report --refresh --text")
     assert (said.code, len(said.complaints)) == (None, 1)
     assert said.err.startswith("nothing more is expected of openai: no longer configured here. If that is wrong, set")

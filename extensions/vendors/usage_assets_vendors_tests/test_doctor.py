@@ -10,10 +10,9 @@ from usage_assets_vendors.github_copilot.billing import BillingUsage
 
 
 @pytest.fixture
-def terminal(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def terminal(terminal: Terminal) -> Terminal:
     """A person with one account at the sandbox."""
-    for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY"):
-        monkeypatch.delenv(name)
+    terminal.set(OPENAI_ADMIN_KEY=None, ANTHROPIC_ADMIN_KEY=None)
     return terminal
 
 
@@ -29,9 +28,7 @@ def test_a_billed_product_that_is_not_known_is_named(terminal: Terminal, warehou
 
 
 @needs("report")
-def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(terminal: Terminal) -> None:
     yesterday = str(last_days(1)[0])
     assert terminal.run("backfill --start", yesterday, "--end", yesterday, "--connection", "chatgpt").code == 0
     file = terminal.folder / "merged.csv"
@@ -44,7 +41,7 @@ def test_what_the_connections_file_states_of_nothing_that_is_stored_is_named(
         f'[[metric]]\nfile = "{file}"\nscope = "connection"\n'
         + "".join(f'[[owner]]\n{owner}\nteam = "web"\n' for owner in owners)
     )
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    terminal.set(USAGE_CONNECTIONS="connections.toml")
     file.write_text("date,scope,metric,value\n2026-11-19,chatgpt,merged,1\n2026-11-19,chatgtp,merged,1\n")
     said = examined(terminal)
     assert [line for line in said.lines if " metrics: " in line] == [

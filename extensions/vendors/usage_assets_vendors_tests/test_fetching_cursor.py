@@ -37,7 +37,7 @@ def test_numbered_pages_give_the_same_rows(
     answers: Answers, new_client: NewClient, small_pages: None, endpoint: Endpoint
 ) -> None:
     paged = new_client(CURSOR).fetch(endpoint, DAYS)
-    answers.sandbox.control("DELETE", "faults")
+    answers.sandbox.mend()
     whole = new_client(CURSOR).fetch(endpoint, DAYS)
     assert paged.requests > whole.requests
     assert contents(paged) == contents(whole)
@@ -61,7 +61,7 @@ def test_an_answer_that_moves_is_read_again(
 ) -> None:
     client = new_client(CURSOR, concurrency=1)
     undisturbed = client.fetch(EVENTS, [DAY])
-    answers.sandbox.control("DELETE", "faults")
+    answers.sandbox.mend()
     answers.faults(CURSOR, EVENTS, edit(*MOVES[move]) | {"calls": [2]})
     answers.faults(CURSOR, EVENTS, {"fault": "short_page", "size": 20})
     fetched = client.fetch(EVENTS, [DAY])

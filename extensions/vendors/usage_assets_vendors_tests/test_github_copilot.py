@@ -12,7 +12,7 @@ from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
 from usage_assets_sandbox.company_github_copilot import DEVELOPERS
 from usage_assets_tests.end_to_end.conftest import Project, open_project, settings_in
-from usage_assets_tests.fixtures import Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, Sandbox, last_days
 from usage_assets_tests.terminal import Terminal
 
 ORGANIZATION = 'organization = "acme-robotics"\n'
@@ -32,7 +32,7 @@ def environment_of(sandbox: Sandbox, tmp_path: Path, settings: str) -> dict[str,
         f'[[connection]]\nname = "copilot"\nprovider = "github_copilot"\nkey = "file:{token}"\n{settings}'
     )
     return {
-        **dict.fromkeys(("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "CHATGPT_ANALYTICS_KEY"), ""),
+        **dict.fromkeys(NO_KEYS, ""),
         "USAGE_CONNECTIONS": str(connections),
         "GITHUB_COPILOT_BASE_URL": f"{sandbox.base_url}/github_copilot",
     }
@@ -49,7 +49,7 @@ def test_a_day_without_a_report_is_billed_to_nobody_until_there_is_one(
     project: Project, sandbox: Sandbox, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     days, route = last_days(1), "GET /github_copilot/orgs/acme-robotics/copilot/metrics/reports/users"
-    sandbox.faults({"route": route, "fault": "status", "status": 204})
+    sandbox.refuse(route, 204)
     assert project.fetch("copilot", days).success
     seeds = seeds_of(settings_in(sandbox, tmp_path, environment))
 
@@ -63,7 +63,7 @@ def test_a_day_without_a_report_is_billed_to_nobody_until_there_is_one(
     assert {row["allocation"] for row in project.rows("costs.allocated_costs")} == {"unattributed"}
     assert project.rows("port_entities.ai_team_cost")
 
-    sandbox.control("DELETE", "faults")
+    sandbox.mend()
     assert project.fetch("copilot", days, "users_1_day").success
     assert due()["copilot/ai_credits/allocated_costs"] == "stale"
     assert project.fetch("copilot", days, "ai_credits/allocated_costs").success
@@ -73,11 +73,11 @@ def test_a_day_without_a_report_is_billed_to_nobody_until_there_is_one(
 
 
 FEW = "seats = false, billing_usage = false, users_1_day = false, organization_1_day = false"
-REFUSED = {"route": "GET /github_copilot/organizations/acme-robotics/settings/billing/ai_credit", "status": 403}
+REFUSED = "GET /github_copilot/organizations/acme-robotics/settings/billing/ai_credit"
 
 
 def test_credits_that_two_reports_state_are_billed_once_also_while_the_report_that_owns_them_is_refused(
-    sandbox: Sandbox, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, terminal: Terminal
 ) -> None:
     """The report of premium requests repeats AI credits, under another SKU and in another unit's spelling.
 
@@ -85,18 +85,17 @@ def test_credits_that_two_reports_state_are_billed_once_also_while_the_report_th
     """
     days = last_days(2)
     truth = sandbox.truth(days[0], days[-1])["github_copilot"]["ai_credits_usd"]
-    for name, value in environment_of(sandbox, terminal.folder, f"{ORGANIZATION}endpoints = {{ {FEW} }}\n").items():
-        monkeypatch.setenv(name, value)
+    terminal.set(environment_of(sandbox, terminal.folder, f"{ORGANIZATION}endpoints = {{ {FEW} }}\n"))
     sandbox.control("POST", "shape", {"github_copilot": "repeated"})
     for owner in ("premium_requests", "ai_credits"):
         if is_refused := owner == "premium_requests":
-            sandbox.faults({**REFUSED, "fault": "status"})
+            sandbox.refuse(REFUSED, 403)
         said = terminal.run(f"backfill --connection copilot --start {days[0]} --end {days[-1]}")
         assert (said.code != 0) is is_refused
         rows = terminal.warehouse.read("select source_table, amount_usd from costs.daily_costs").to_pylist()
         assert money.total(row["amount_usd"] for row in rows) == truth
         assert {row["source_table"] for row in rows} == {f"github_copilot.{owner}"}
-        sandbox.control("DELETE", "faults")
+        sandbox.mend()
 
 
 def test_an_enterprise_is_read_by_its_own_paths(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_pages_of_spend_are_followed_to_the_last_or_an_error(sandbox: Sandbox, f
     sandbox.faults({"route": route("cursor", SPEND), "fault": "short_page", "size": 3})
     paged = fetch("cursor", SPEND)
     assert (paged.items, paged.requests) == (whole.items, 4)
-    sandbox.control("DELETE", "faults")
+    sandbox.mend()
     sandbox.faults(edit("cursor", SPEND, {"do": "delete", "path": "totalPages"}))
     with pytest.raises(TransientError, match="Object missing required field `totalPages`"):
         fetch("cursor", SPEND)

@@ -103,8 +103,7 @@ def home(
     for name in ("usage.duckdb", "usage-latest.duckdb", "connections.toml"):
         shutil.copy(published / name, tmp_path)
     shutil.copytree(published / "raw", tmp_path / "raw")
-    monkeypatch.setenv("OPENAI_ADMIN_KEY", "")
-    monkeypatch.setenv("USAGE_CONNECTIONS", str(tmp_path / "connections.toml"))
+    terminal.set(OPENAI_ADMIN_KEY="", USAGE_CONNECTIONS=str(tmp_path / "connections.toml"))
     return terminal
 
 
@@ -200,8 +199,8 @@ def test_a_cell_of_a_view_is_explained_in_text(home: Terminal) -> None:
     assert "http://localhost:3000/runs/" in said.out
 
 
-def test_runs_are_linked_where_the_ui_is(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USAGE_UI_URL", "https://dagster.example/")
+def test_runs_are_linked_where_the_ui_is(home: Terminal) -> None:
+    home.set(USAGE_UI_URL="https://dagster.example/")
     found = explained(home.run("explain --table openai.costs_control --json"))
     assert [run["link"].startswith("https://dagster.example/runs/") for run in found["runs"]] == [True]
 
@@ -333,8 +332,8 @@ def test_bad_input_is_one_line(home: Terminal) -> None:
         assert message in refusal(home.run(f"explain {words}")), words
 
 
-def test_days_are_checked_before_anything_is_loaded(home: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USAGE_WAREHOUSE", "nowhere/usage.duckdb")
+def test_days_are_checked_before_anything_is_loaded(home: Terminal) -> None:
+    home.set(USAGE_WAREHOUSE="nowhere/usage.duckdb")
     for words, said in cases("""
         --day 2026-02-30 -> --day '2026-02-30' is not a day: write YYYY-MM-DD
         --input today -> --input 'today' is not a day: write YYYY-MM-DD

@@ -175,13 +175,10 @@ def dollars(warehouse: Warehouse, table: str) -> Mapping[str, Decimal]:
 
 
 @pytest.mark.parametrize("seed", range(1, 5) if IS_NIGHT else [1])
-def test_texts_end_nothing(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse, seed: int
-) -> None:
+def test_texts_end_nothing(terminal: Terminal, warehouse_with_views: NewWarehouse, seed: int) -> None:
     warehouse_with_views(terminal.folder)
     warehouse = terminal.warehouse
-    monkeypatch.setenv("USAGE_START_DATE", str(DAY))
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
+    terminal.set(USAGE_START_DATE=str(DAY), USAGE_CONNECTIONS="connections.toml")
     Path("connections.toml").write_text("[[owner]]\nproject = \"p\"\nteam = '<x-any>\"\\\\ %s'\ncost_center = '../x'\n")
     with warehouse.get_connection():
         game = Game(Days(warehouse, Settings.load().accounting()), seed)

@@ -24,7 +24,7 @@ from usage_assets_assistant_tests.mcp.golden_figures import (
     hidden,
     wrong,
 )
-from usage_assets_tests.fixtures import Sandbox
+from usage_assets_tests.fixtures import Sandbox, set_all
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -59,8 +59,7 @@ def asked(company: GoldenCompany) -> Iterator[Asked]:
     """The answers, and commands run where the company's files are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(company.folder)
-        for name, value in {**company.environment, "USAGE_HASH_KEY": "key"}.items():
-            patch.setenv(name, value)
+        set_all(patch, {**company.environment, "USAGE_HASH_KEY": "key"})
         yield asyncio.run(asked_of())
 
 

@@ -101,22 +101,20 @@ def test_a_question_is_answered_as_a_table_csv_or_json_with_every_digit(terminal
     assert json.loads(terminal.type("query", "select 1 where false", "--json").out) == []
 
 
-def test_the_demo_is_asked_while_nothing_is_configured_or_stored(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demo_is_asked_while_nothing_is_configured_or_stored(terminal: Terminal) -> None:
     for place in (DEMO, WAREHOUSE):
         write(warehouse := Warehouse(database=place), [sample(model=place)])
         publish(warehouse)
     ours, question = Warehouse(database=WAREHOUSE).published, (MODELS, "--csv")
-    monkeypatch.delenv("USAGE_WAREHOUSE")
+    terminal.set(USAGE_WAREHOUSE=None)
     assert terminal.type("query", *question).lines == ["model", WAREHOUSE]
     ours.unlink()
     said = terminal.type("query", *question)
     assert said.lines == ["model", DEMO]
     assert said.complaints == [f"usage-assets: {WAREHOUSE} has no data yet: these are the demo's ({DEMO})"]
-    monkeypatch.setenv("USAGE_WAREHOUSE", "other.duckdb")
+    terminal.set(USAGE_WAREHOUSE="other.duckdb")
     assert terminal.type("query", *question).code, "another one was asked for"
-    monkeypatch.delenv("USAGE_WAREHOUSE")
+    terminal.set(USAGE_WAREHOUSE=None)
     Warehouse(database=DEMO).published.unlink()
     assert str(ours) in terminal.type("query", *question).err
 

@@ -18,6 +18,5 @@ def terminal(
 ) -> Terminal:
     """A terminal in the project that a module calls ``auto``."""
     opened = Terminal.open(sandbox, auto.folder, monkeypatch, capfd)
-    for name, value in auto.variables.items():
-        monkeypatch.setenv(name, value)
+    opened.set(auto.variables)
     return opened

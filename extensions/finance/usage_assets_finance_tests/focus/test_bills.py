@@ -12,15 +12,10 @@ from usage_assets_finance_tests.focus.automation import ASSETS, Automation
 from usage_assets_finance_tests.focus_files import connection, on, write
 from usage_assets_tests.alone import is_there, needs
 from usage_assets_tests.end_to_end.conftest import hold_project
-from usage_assets_tests.fixtures import NOW, NewWarehouse, Sandbox
+from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, Sandbox
 from usage_assets_tests.terminal import Terminal
 
-ALONE = {
-    "OPENAI_ADMIN_KEY": "",
-    "ANTHROPIC_ADMIN_KEY": "",
-    "CHATGPT_ANALYTICS_KEY": "",
-    "USAGE_START_DATE": "2026-10-01",
-}
+ALONE = {**dict.fromkeys(NO_KEYS, ""), "USAGE_START_DATE": "2026-10-01"}
 OCTOBER = [date(2026, 10, 1) + timedelta(days=n) for n in range(31)]
 OLD = OCTOBER[:10]
 """Days that are settled, and that an archive may have dropped."""
@@ -228,8 +223,7 @@ def test_two_connections_that_store_one_account_are_an_error(
     stated = ("connection", "billed_by", "amount_usd", "billed_by_usd", "accounts")
     assert [found[-1][name] for name in stated] == ["payer", "member", 1, 1, "111122223333/1"]
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    terminal.set(variables)
     [line] = [line for line in terminal.type("doctor", "--all").lines if line.startswith("FAIL  connections")]
     assert line == (
         "FAIL  connections member and payer: both store Amazon Bedrock of the same account on 7 days: $7.00 of "

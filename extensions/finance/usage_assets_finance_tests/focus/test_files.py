@@ -15,7 +15,7 @@ from usage_assets_finance_tests.focus.file_faults import DAY, FAULTS, FileFault,
 from usage_assets_finance_tests.focus_files import connection, on, write
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, client_of
-from usage_assets_tests.fixtures import ROOT, Sandbox
+from usage_assets_tests.fixtures import NO_KEYS, ROOT, Sandbox
 
 PAGE = ROOT / "docs" / "faults.md"
 THE_DAY = [date.fromisoformat(DAY)]
@@ -25,7 +25,7 @@ THE_DAY = [date.fromisoformat(DAY)]
 def stored(sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose day is stored from a file that was in order."""
     folder = tmp_path_factory.mktemp("faults")
-    alone = {"OPENAI_ADMIN_KEY": "", "ANTHROPIC_ADMIN_KEY": "", "CHATGPT_ANALYTICS_KEY": ""}
+    alone = dict.fromkeys(NO_KEYS, "")
     write(folder / "bills" / "bill.csv", [on(DAY)])
     with hold_project(sandbox_process, folder, alone | connection(folder, folder / "bills")) as opened:
         assert opened.fetch("bill", THE_DAY, "charges").success

@@ -32,12 +32,12 @@ from usage_assets_finance.focus.meters import (
 from usage_assets_finance_tests.focus_files import COLUMNS, connection, on, text_of, write
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import client_of
-from usage_assets_tests.fixtures import ROOT, Sandbox, last_days
+from usage_assets_tests.fixtures import NO_KEYS, ROOT, Sandbox, last_days, set_all
 from usage_assets_tests.models.days import Days, cases, lines, seen
 from usage_assets_tests.object_store import CREDENTIALS
 
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
-ALONE = {"OPENAI_ADMIN_KEY": "", "ANTHROPIC_ADMIN_KEY": "", "CHATGPT_ANALYTICS_KEY": ""}
+ALONE = dict.fromkeys(NO_KEYS, "")
 
 
 @pytest.fixture
@@ -585,16 +585,15 @@ def test_every_day_equals_the_books_of_the_cloud_also_after_corrections(sandbox:
 
     sandbox.control("POST", "bills", span)
     assert of_files() == of_books()
-    sandbox.control("POST", "restate", {"provider": "focus", "days": [str(days[3]), str(days[40])], "change": "scale"})
-    sandbox.control("POST", "restate", {"provider": "focus", "days": [str(days[5])], "change": "add"})
+    sandbox.restate("focus", days[3], days[40])
+    sandbox.restate("focus", days[5], change="add")
     before = of_files()
     sandbox.control("POST", "bills", span)
     assert before != of_files() == of_books()
 
 
 def test_a_prefix_of_an_object_store_is_read_like_a_folder(object_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
+    set_all(monkeypatch, CREDENTIALS)
     options = f"scheme=http&endpoint_override={object_store.removeprefix('http://')}&region=us-east-1"
     store, _ = FileSystem.from_uri(f"s3://bills?{options}&allow_bucket_creation=true")
     store.create_dir("bills")

@@ -9,11 +9,11 @@ from usage_assets.warehouse.published import publish
 from usage_assets_finance_tests.focus_files import connection, on, write
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import hold_project
-from usage_assets_tests.fixtures import Sandbox
+from usage_assets_tests.fixtures import NO_KEYS, Sandbox
 from usage_assets_tests.terminal import Terminal
 
 DAY = date(2026, 11, 19)
-ALONE = {"OPENAI_ADMIN_KEY": "", "ANTHROPIC_ADMIN_KEY": "", "CHATGPT_ANALYTICS_KEY": ""}
+ALONE = dict.fromkeys(NO_KEYS, "")
 
 
 @pytest.fixture
@@ -24,8 +24,7 @@ def terminal(
     terminal = Terminal.open(sandbox, tmp_path, monkeypatch, capfd)
     rows = [on(str(DAY), BilledCost="0.50"), on(str(DAY), SkuId="SKU2", Tags='{"who": "ann@example.com"}')]
     write(tmp_path / "bills" / "november.csv", [*rows, on(str(DAY), ServiceName="Amazon EC2", BilledCost="7")])
-    for name, value in (ALONE | connection(tmp_path, tmp_path / "bills")).items():
-        monkeypatch.setenv(name, value)
+    terminal.set(ALONE | connection(tmp_path, tmp_path / "bills"))
     return terminal
 
 

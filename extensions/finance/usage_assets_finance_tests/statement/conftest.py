@@ -138,16 +138,11 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def company(
-    stored: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch, warehouse_with_views: NewWarehouse
-) -> Company:
+def company(stored: Path, terminal: Terminal, warehouse_with_views: NewWarehouse) -> Company:
     """A person with the company's warehouse, in which every day of October is settled."""
-    for name in terminal.environment:
-        if name.endswith("_KEY") and name != "OPENAI_ADMIN_KEY":
-            monkeypatch.delenv(name)
+    unused = {name: None for name in terminal.environment if name.endswith("_KEY") and name != "OPENAI_ADMIN_KEY"}
     (terminal.folder / "connections.toml").write_text(STATED)
-    monkeypatch.setenv("USAGE_CONNECTIONS", "connections.toml")
-    monkeypatch.setenv("USAGE_START_DATE", "2026-10-01")
+    terminal.set(unused, USAGE_CONNECTIONS="connections.toml", USAGE_START_DATE="2026-10-01")
     company = Company(terminal)
     if stored.exists():
         shutil.copy(stored, terminal.database)
