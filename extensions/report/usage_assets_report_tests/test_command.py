@@ -11,6 +11,7 @@ import pytest
 import time_machine
 
 from usage_assets.assets.warehouse_resource import WarehouseResource
+from usage_assets.core.days import DAY
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import publish
@@ -46,9 +47,9 @@ def filled_once(warehouse_with_views: NewWarehouse, tmp_path_factory: pytest.Tem
     warehouse = warehouse_with_views(folder)
     with time_machine.travel(NOW - timedelta(hours=1)):  # before each test
         days = Days(warehouse)
-        some = [raw(Costs, usage_date=TODAY - timedelta(days=n), line_item="gpt-5, input") for n in (1, 2, 3)]
-        days.fetched(Costs, *some, first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
-        days.derive("openai_costs", first=TODAY - timedelta(days=3), last=TODAY - timedelta(days=1))
+        some = [raw(Costs, usage_date=TODAY - n * DAY, line_item="gpt-5, input") for n in (1, 2, 3)]
+        days.fetched(Costs, *some, first=TODAY - 3 * DAY, last=TODAY - DAY)
+        days.derive("openai_costs", first=TODAY - 3 * DAY, last=TODAY - DAY)
         make_all_views(warehouse)
         publish(warehouse)
     return folder
@@ -100,7 +101,7 @@ def test_a_report_says_how_to_get_budgets_and_forecasts_gets_them_and_says_why_t
         for table in ("costs.forecast_totals", "costs.budget_status"):
             known = "expected = 14, low = 13, high = 15.5, expected_reason = null"
             database.execute(f"update {table} set {known} where kind = 'all'")
-    day = TODAY - timedelta(days=4)
+    day = TODAY - 4 * DAY
     Days(home.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
     publish(home.warehouse)
     said = home.run("report --text")
@@ -144,7 +145,7 @@ def test_a_day_that_is_stored_while_insights_are_computed_is_not_in_them(
     home: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def meanwhile(found: Insights, *_: object) -> Insights:
-        day = TODAY - timedelta(days=4)
+        day = TODAY - 4 * DAY
         Days(home.warehouse).fetched(Costs, raw(Costs, usage_date=day), first=day)
         return found
 
@@ -181,7 +182,7 @@ def test_without_a_published_copy_it_says_so_in_a_line(terminal: Terminal) -> No
 
 
 def test_the_asset_writes_the_page_and_links_it(home: Terminal, tmp_path: Path) -> None:
-    asset = build_report_asset(tmp_path / "report.html", None, lambda: TODAY - timedelta(days=1), [])
+    asset = build_report_asset(tmp_path / "report.html", None, lambda: TODAY - DAY, [])
     resources = {"warehouse": WarehouseResource.of(home.warehouse, publishes=False)}
     with dg.DagsterInstance.ephemeral() as instance:
         [event] = dg.materialize([asset], instance=instance, resources=resources).asset_materializations_for_node(
@@ -240,7 +241,7 @@ def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ende
         publish(warehouse)
         assert asked(MORNING) == 1
         end(dg.DagsterEventType.RUN_SUCCESS)
-        assert asked(MORNING + timedelta(days=1)) == 1, "another day"
+        assert asked(MORNING + DAY) == 1, "another day"
 
 
-FROM, UNTIL = str(TODAY - timedelta(days=3)), str(TODAY - timedelta(days=1))
+FROM, UNTIL = str(TODAY - 3 * DAY), str(TODAY - DAY)

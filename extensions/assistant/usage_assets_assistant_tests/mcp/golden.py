@@ -6,10 +6,11 @@ What is expected comes from ``golden_books``.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from usage_assets.core.days import DAY
 from usage_assets_assistant_tests.mcp.golden_answers import Answer
 from usage_assets_assistant_tests.mcp.golden_books import Books, Sums, per_unit, text_of
 from usage_assets_assistant_tests.mcp.golden_company import (
@@ -251,7 +252,7 @@ def forecast_is_unknown(_: Books, answer: Answer) -> None:
 def provisional_part(books: Books, answer: Answer) -> None:
     """What may still change is what is billed on days that are not settled."""
     [row] = [row for row in answer.rows if row["about"]["scope"] == "connection openai"]
-    expected = books.billed(SETTLED[-1] + timedelta(days=1), LAST, connection="openai")
+    expected = books.billed(SETTLED[-1] + DAY, LAST, connection="openai")
     assert row["values"]["provisional"] == text_of(expected)
 
 
@@ -320,7 +321,7 @@ def explained(value: Callable[[Books], Decimal]) -> Check:
 def due_begins_with_the_gap(_: Books, answer: Answer) -> None:
     """Of Anthropic, the day that was never fetched; of OpenAI, only days after the newest one."""
     missing = {row["about"]["table"]: row for row in answer.rows if row["about"]["state"] == "missing"}
-    for table, first, before in (("anthropic.cost_report", GAP, 1), ("openai.costs", LAST + timedelta(days=1), 0)):
+    for table, first, before in (("anthropic.cost_report", GAP, 1), ("openai.costs", LAST + DAY, 0)):
         about = missing[table]["about"]
         assert (about["because"], about["first_day"]) == ("never fetched", str(first))
         days_since = (date.fromisoformat(about["last_day"]) - LAST).days
@@ -602,7 +603,7 @@ TRAPS = (
         "What did Anthropic cost around November 11?",
         "day",
         connection="anthropic",
-        **days(GAP - timedelta(days=1), GAP + timedelta(days=1)),
+        **days(GAP - DAY, GAP + DAY),
         holds=gap_is_said,
     ),
     spent(
@@ -628,7 +629,7 @@ TRAPS = (
     Question(
         "What changed around November 11?",
         "compare",
-        days(GAP - timedelta(days=2), GAP + timedelta(days=1)),
+        days(GAP - 2 * DAY, GAP + DAY),
         holds=what_is_not_known_is_beside_the_difference,
         says=("not compared", str(GAP)),
     ),

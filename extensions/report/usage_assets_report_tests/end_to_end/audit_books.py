@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from usage_assets.core.days import DAY
 from usage_assets.core.schema import declared
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.tables import Table
@@ -892,7 +893,7 @@ class Keeper:
             first, last = kept.writes[kept.since - 1], kept.writes[-1]
             settled = datetime.combine(day + timedelta(days=self.settling_days(connection) + 1), time(), UTC)
             late = [at for at in kept.writes[kept.since - 1 :] if at >= settled]
-            confirmed = [at for at in late if at >= first + timedelta(days=1)]
+            confirmed = [at for at in late if at >= first + DAY]
             yield {
                 **_place(key),
                 "state": "settled" if confirmed else "provisional",
@@ -907,7 +908,7 @@ class Keeper:
         served = today - timedelta(days=PROVIDERS[self.accounts[connection].provider].lookback_days or 10**5)
         states = [row for row in self.day_states() if row["connection"] == connection]
         open_days = {row["usage_date"] for row in states if row["state"] != "settled" and row["usage_date"] >= served}
-        last = min(open_days) - timedelta(days=1)
+        last = min(open_days) - DAY
         return last if last in {row["usage_date"] for row in states} else None
 
     def stored_days(self) -> Iterator[Row]:

@@ -5,10 +5,11 @@ Declarations by endpoint or table, for audit_books.py and audit_views.py. Nothin
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from usage_assets.core.days import DAY
 from usage_assets_report_tests.end_to_end.audit_sums import (
     Entities,
     OneDay,
@@ -46,7 +47,7 @@ class Told(NamedTuple):
 
 def month_after(day: date) -> date:
     """The first day of the month after its own."""
-    return (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+    return (day.replace(day=1) + 31 * DAY).replace(day=1)
 
 
 def moment(day: date) -> datetime:
@@ -89,7 +90,7 @@ def _charges(told: Told) -> Iterator[Row]:
             "charge_class": "Correction" if booked > told.day else None,
             "charge_description": f"{row['unit']} of {row['meter']}",
             "charge_period_start": moment(told.day),
-            "charge_period_end": moment(told.day + timedelta(days=1)),
+            "charge_period_end": moment(told.day + DAY),
             "invoice_issuer_name": ISSUER,
             "service_category": "AI and Machine Learning",
             "service_provider_name": CLOUD,
@@ -840,7 +841,7 @@ def _of_claude_person(of: OneDay, row: Row, **properties: Any) -> Row:
     return of.record(
         "-".join(parts),
         f"{row['actor_user_id']} - {of.day}",
-        range_end=f"{of.day + timedelta(days=1)}T00:00:00Z",
+        range_end=f"{of.day + DAY}T00:00:00Z",
         **picked(row, "user_id=actor_user_id product model requests"),
         **properties,
     )

@@ -71,7 +71,7 @@ WEEK, MONTHS = 7, 60
 SHORT = 2 * WEEK + 1
 COUNT = int(os.environ.get("USAGE_AUDIT_DAYS", SHORT))
 assert COUNT == SHORT or COUNT > SHORT + WEEK, f"USAGE_AUDIT_DAYS: {SHORT}, or more than {SHORT + WEEK}"
-DAYS = [FIRST + timedelta(days=n) for n in range(COUNT)]
+DAYS = [FIRST + n * DAY for n in range(COUNT)]
 LAST = DAYS[-1]
 OTHER_SEED = 26
 CLOSED = FIRST + timedelta(days=WEEK + 1)
@@ -87,7 +87,7 @@ ENTITIES_OF_REPORTS = {
 """Entities of one report -> the report: where it lacks a day, so do they."""
 NEWER_SINCE = date(2026, 1, 1)
 """The first day that Anthropic's newer reports have."""
-SWITCH = FIRST + timedelta(days=3)
+SWITCH = FIRST + 3 * DAY
 """The last day of rates and owners that change."""
 FEW = ("costs", "usage_completions")
 """What is fetched of the second OpenAI organization: the first has everything."""
@@ -652,7 +652,7 @@ def read_again(story: Story, before: Sequence[date], days: Sequence[date], look:
     for day in settled:
         story.organizations[0].restate("chatgpt/codex_usage", day, "scale", 5)
         story.refuse("claude", "user_usage_report", "GET /anthropic/v1/organizations/analytics/user_usage_report")
-    story.project.warehouse.maintain(timedelta(days=90))  # what the daily prune does with a lake
+    story.project.warehouse.maintain(90 * DAY)  # what the daily prune does with a lake
     story.run_schedule("daily_usage_schedule")
     if settled:
         story.fetch("chatgpt", settled)

@@ -6,7 +6,7 @@ Computed in Python from the rows that audit_books.py says are stored.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from operator import itemgetter
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import time_machine
 
+from usage_assets.core.days import DAY
 from usage_assets_report_tests.end_to_end import audit_sources
 from usage_assets_report_tests.end_to_end.audit_books import (
     KEYS,
@@ -73,7 +74,7 @@ def month_of(day: date) -> date:
 
 def next_month(day: date) -> date:
     """The first day of the month after its own."""
-    return month_of(month_of(day) + timedelta(days=31))
+    return month_of(month_of(day) + 31 * DAY)
 
 
 def midnight(day: date) -> datetime:
@@ -641,9 +642,7 @@ def _charge(row: Row, quantified: Quantified, invoices: Sequence[Row]) -> Row:
         (i["id"] for i in invoices if not is_credits and _is_of(i, row, row["usage_date"], currency)), None
     )
     return {
-        **_frame(
-            row["connection"], row["provider"], row["usage_date"], row["usage_date"] + timedelta(days=1), currency
-        ),
+        **_frame(row["connection"], row["provider"], row["usage_date"], row["usage_date"] + DAY, currency),
         "ChargeDescription": row["line_item"]
         or ", ".join(filter(None, (row["model"], row["usage_type"])))
         or codex
@@ -828,9 +827,7 @@ def _invoiced(keeper: Keeper) -> Iterator[Row]:
     for of_month, same in grouped(stated, "connection month currency"):
         first = date.fromisoformat(f"{of_month['month']}-01")
         days = keeper.settling_days(of_month["connection"])
-        since = [
-            i["issued"] + timedelta(days=1) if i["issued"] else next_month(first) + timedelta(days=days) for i in same
-        ]
+        since = [i["issued"] + DAY if i["issued"] else next_month(first) + days * DAY for i in same]
         yield {
             **of_month,
             "month": first,
@@ -884,7 +881,7 @@ def _corrections(keeper: Keeper, invoices: Sequence[Row]) -> Iterator[Row]:
                 amount = whole_units(native, unit, currency)
                 provider = keeper.accounts[line["connection"]].provider
                 yield {
-                    **_frame(line["connection"], provider, day, day + timedelta(days=1), currency),
+                    **_frame(line["connection"], provider, day, day + DAY, currency),
                     "ChargeCategory": "Usage",
                     "ChargeClass": kind,
                     "ChargeDescription": words + said,
@@ -908,7 +905,7 @@ def _purchases(keeper: Keeper) -> Iterator[Row]:
         last = said.get("valid_until")
         amount, is_credits = Decimal(said["amount"]), said["kind"] == "credits"
         effective = Decimal(0) if is_credits else amount
-        after = last + timedelta(days=1) if last else next_month(first)
+        after = last + DAY if last else next_month(first)
         provider, unit = keeper.accounts[said["connection"]].provider, "Credits" if is_credits else "Seats"
         yield {
             **_frame(said["connection"], provider, first, after, currency),

@@ -18,6 +18,7 @@ import duckdb
 import pytest
 
 from usage_assets.cli.main import main
+from usage_assets.core.days import DAY
 from usage_assets.core.schema import declared
 from usage_assets.warehouse.tables import Table
 from usage_assets_finance.export.columns import COLUMNS
@@ -272,8 +273,8 @@ def due(story: Story) -> Iterator[Row]:
             }
     for (key, day), asked in story.late.items():
         if story.is_to_come(key, day):
-            wait = max((asked - datetime.combine(day + timedelta(days=1), time(), UTC)) / 2, timedelta(hours=1))
-            again = asked + min(wait, timedelta(days=1))
+            wait = max((asked - datetime.combine(day + DAY, time(), UTC)) / 2, timedelta(hours=1))
+            again = asked + min(wait, DAY)
             [(table, _)] = story.tables[key]
             connection, report = key.path
             reason = (
@@ -580,10 +581,10 @@ def connections_are_described(story: Story) -> None:
 # --- Figures ----------------------------------------------------------------------------------------------------------
 
 MONTH = {"first": audit_views.month_of(LAST), "last": LAST}
-_MONTH_BEFORE = audit_views.month_of(MONTH["first"] - timedelta(days=1))
+_MONTH_BEFORE = audit_views.month_of(MONTH["first"] - DAY)
 BEFORE = {
     "before_first": _MONTH_BEFORE,
-    "before_same": min(_MONTH_BEFORE + (LAST - MONTH["first"]), MONTH["first"] - timedelta(days=1)),
+    "before_same": min(_MONTH_BEFORE + (LAST - MONTH["first"]), MONTH["first"] - DAY),
 }
 """The same days of the month before."""
 OF_MONTH = (
@@ -627,7 +628,7 @@ class Figures:
         yield from audit_ratios.wrong_what_ifs(what_if, self.what_ifs)
 
 
-TOMORROW = LAST + timedelta(days=1)
+TOMORROW = LAST + DAY
 PLANTED_FIGURES = {
     "update costs.budget_status set settled = settled + 0.01 where budget = 'lab'": "budget lab, ",
     "update costs.budget_status set provisional = provisional - 0.01 where budget = 'cloud'": "budget cloud, ",

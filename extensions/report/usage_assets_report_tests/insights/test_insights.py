@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -216,7 +216,7 @@ def test_a_guardrail_is_crossed_on_the_days_that_are_above_it(unchanged: Insight
     assert of_tokens <= {*range(20, 32)}
     days_above = [d for d in Window(FIRST, NEWEST).days if office(d) + Decimal("10.5") > 117]
     assert those == {
-        "many dollars": [day for day in days_above if day >= NEWEST - timedelta(days=60)],
+        "many dollars": [day for day in days_above if day >= NEWEST - 60 * DAY],
         "many requests": [],
         "tokens of gpt-4": [],
         "tokens rise": [],
@@ -265,12 +265,12 @@ def test_a_shift_lasts_until_its_level_ends_however_long_ago_it_began(days: Days
             lines = answers(read_report(database, Period.of_month(NEWEST.replace(day=1), NEWEST)))[3].lines
         return [text_of(line) for line in lines]
 
-    first = NEWEST - timedelta(days=30)
+    first = NEWEST - 30 * DAY
     counted, shift = said(first, NEWEST)
     assert counted == "1 incident, 0 still open, 1 lasts."
     assert shift.startswith("13 Oct to 12 Nov: shift, project p1: $")
     assert shift.endswith(" (lasts)")
-    ended = said(FIRST + timedelta(days=28), NEWEST - timedelta(days=11))
+    ended = said(FIRST + 28 * DAY, NEWEST - 11 * DAY)
     assert [line.rpartition(" ")[2] for line in ended[1:]] == ["(open)", "(closed)"], "back to the level before"
 
 
@@ -368,7 +368,7 @@ def errors_of_bills(of: Days) -> Iterator[tuple[str, str]]:
 def test_each_check_of_a_bill_that_is_an_error_is_named_beside_the_amount(days: Days) -> None:
     checks = [*dict.fromkeys(errors_of_bills(days))]
     assert {"content", "control_total"} <= {name for _, name in checks}
-    day = NEWEST - timedelta(days=1)
+    day = NEWEST - DAY
     known: dict[str, Any] = {"connection": "openai", "usage_date": day, "run_id": "run", "found_at": datetime.now(UTC)}
     failed = [FailedCheck(asset=asset, check_name=name, severity="ERROR", text="it", **known) for asset, name in checks]
     failed += [FailedCheck(asset="openai/costs", check_name="a_warning", severity="WARN", text="it", **known)]

@@ -242,23 +242,18 @@ def test_what_costs_the_same_on_days_of_all_months_goes_on_so() -> None:
     assert found.total(date(2025, 10, 1), date(2025, 10, 31)) == exactly(7 * 31)
 
 
-@pytest.mark.parametrize(
-    ("fees", "off"),
-    [
-        pytest.param(("500", "500", "500"), 0.0, id="the same"),
-        pytest.param(("500", "500", "510.5"), 1.2816 * (10.5**2 / 2) ** 0.5, id="once 10.50 more"),
-    ],
-)
-def test_what_recurs_varies_as_it_did_and_widens_no_other_day(fees: Sequence[str], off: float) -> None:
+def test_what_recurs_varies_as_it_did_and_widens_no_other_day() -> None:
+    """Three fees that are the same, and the last of three 10.50 more."""
     ends = (date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31))
-    fee = dict(zip(ends, map(Decimal, fees), strict=True))
-    stored = {day_: Decimal(20) + fee.get(day_, 0) for day_ in Window(date(2026, 1, 5), date(2026, 4, 4)).days}
-    found = forecast(Past(stored, recurring={31: fee}), date(2026, 4, 5), date(2026, 4, 30), "of")
-    due, before = found.day(date(2026, 4, 30)), found.day(date(2026, 4, 29))
-    assert due.mean == 20 + Decimal(fees[-1])
-    assert float(due.mean - due.low) == pytest.approx(off, rel=0.15, abs=0.001)
-    assert float(due.high - due.mean) == pytest.approx(off, rel=0.15, abs=0.001)
-    assert before == exactly(20)
+    for last, off in (("500", 0.0), ("510.5", 1.2816 * (10.5**2 / 2) ** 0.5)):
+        fee = dict(zip(ends, map(Decimal, ("500", "500", last)), strict=True))
+        stored = {day_: Decimal(20) + fee.get(day_, 0) for day_ in Window(date(2026, 1, 5), date(2026, 4, 4)).days}
+        found = forecast(Past(stored, recurring={31: fee}), date(2026, 4, 5), date(2026, 4, 30), "of")
+        due, before = found.day(date(2026, 4, 30)), found.day(date(2026, 4, 29))
+        assert due.mean == 20 + Decimal(last)
+        assert float(due.mean - due.low) == pytest.approx(off, rel=0.15, abs=0.001)
+        assert float(due.high - due.mean) == pytest.approx(off, rel=0.15, abs=0.001)
+        assert before == exactly(20), last
 
 
 def test_what_has_ended_costs_nothing_any_more() -> None:
