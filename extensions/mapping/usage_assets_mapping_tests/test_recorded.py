@@ -32,29 +32,21 @@ JSON = Mapping[str, Any]
 
 # Bodies that are not in fixtures/recorded -----------------------------------------------------------------------------
 
-LIVE_COSTS = {
-    "starting_at": "2025-09-17T00:00:00Z",
-    "ending_at": "2025-09-18T00:00:00Z",
-    "results": [
-        {
-            "currency": "USD",
-            "amount": "83391.52823",
-            **dict.fromkeys(("workspace_id", "description", "cost_type", "context_window", "model", "service_tier")),
-            "token_type": None,
-        }
-    ],
-}
+LIVE_COSTS = json.loads("""
+{"starting_at": "2025-09-17T00:00:00Z", "ending_at": "2025-09-18T00:00:00Z", "results": [
+  {"currency": "USD", "amount": "83391.52823", "workspace_id": null, "description": null, "cost_type": null,
+    "context_window": null, "model": null, "service_tier": null, "token_type": null}
+]}
+""")
 """Observed: a live cost report of October 2025 without groups (find_string "Claude Admin API - ALL Metadata Fields are
 NULL"). It has no ``inference_geo``. The source reads cents as dollars."""
-TEXT_AMOUNTS = {
-    "start_time": 1_785_283_200,
-    "end_time": 1_785_369_600,
-    "results": [
-        {"amount": {"value": "0.0042", "currency": "usd"}, "line_item": "gpt-5, input", "project_id": "proj_1"},
-        {"amount": {"value": "12.50", "currency": "usd"}, "line_item": "Text tokens", "project_id": "proj_1"},
-        {"amount": {"value": "0E-10", "currency": "usd"}, "line_item": "gpt-5, output", "project_id": "proj_2"},
-    ],
-}
+TEXT_AMOUNTS = json.loads("""
+{"start_time": 1785283200, "end_time": 1785369600, "results": [
+  {"amount": {"value": "0.0042", "currency": "usd"}, "line_item": "gpt-5, input", "project_id": "proj_1"},
+  {"amount": {"value": "12.50", "currency": "usd"}, "line_item": "Text tokens", "project_id": "proj_1"},
+  {"amount": {"value": "0E-10", "currency": "usd"}, "line_item": "gpt-5, output", "project_id": "proj_2"}
+]}
+""")
 """Composed of amounts that were observed as texts: "0.0042", and zeros with an exponent, in mozilla/bigquery-etl pull
 request 9739 of 2026-07-29, and "12.50" in steipete/CodexBar issue 999."""
 

@@ -31,7 +31,7 @@ from usage_assets_report.period import Period
 from usage_assets_report.rows_in_words import rows_in_words
 from usage_assets_report.what_changed import SPLITS, _items
 from usage_assets_tests.fixtures import NewWarehouse
-from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.days import Days, cases, raw
 from usage_assets_tests.models.stated import stating
 
 TABLES = """
@@ -274,13 +274,16 @@ BILLS: Mapping[str, Callable[[date], Sequence[Mapping[str, Any]]]] = {
 }
 """Connection -> its charges of a day."""
 EXPECTED = {
-    "the same": {"more_days": 10},
-    "with a credit": {"volume": 300, "credits_and_taxes": -30, "more_days": 19},
-    "with free charges": {"more_days": 10},
-    "without quantities from the 16th": {"more_days": 10},
-    "renamed": {"more_days": 10},
-    "stopped": {"not_known_now": -210},
-    "begun": {"not_known_before": 300, "more_days": 10},
+    name: {part: int(dollars) for part, dollars in map(str.split, parts.split(", "))}
+    for name, parts in cases("""
+    the same -> more_days 10
+    with a credit -> volume 300, credits_and_taxes -30, more_days 19
+    with free charges -> more_days 10
+    without quantities from the 16th -> more_days 10
+    renamed -> more_days 10
+    stopped -> not_known_now -210
+    begun -> not_known_before 300, more_days 10
+    """)
 }
 
 

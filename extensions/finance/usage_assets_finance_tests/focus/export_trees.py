@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 
 from usage_assets_finance_tests.focus_files import on, write
+from usage_assets_tests.models.days import one_a_line
 
 DAY = timedelta(days=1)
 START = date(2026, 10, 20)
@@ -470,28 +471,28 @@ class Tree:
         self.exports = self.there()
 
 
-MUTATIONS = (
-    "restate",
-    "restate",
-    "grow",
-    "correct",
-    "correct",
-    "spill",
-    "spill",
-    "move",
-    "charge",
-    "charge",
-    "uncharge",
-    "repeat",
-    "unname",
-    "break_manifest",
-    "reinvoice",
-    "touch",
-    "keep_times",
-    "shrink",
-    "shrink",
-    "delete",
-    "lose_part",
-    "copy",
-    "rename",
-)
+MUTATIONS = one_a_line("""
+    restate
+    restate
+    grow
+    correct
+    correct
+    spill
+    spill
+    move
+    charge
+    charge
+    uncharge
+    repeat
+    unname
+    break_manifest
+    reinvoice
+    touch
+    keep_times
+    shrink
+    shrink
+    delete
+    lose_part
+    copy
+    rename
+""")
