@@ -19,6 +19,7 @@ from usage_assets.core.schema import Row, Total, column
 from usage_assets.models.due import ExpectedAsset  # noqa: F401 - a view reads its table, so it must be declared
 from usage_assets.models.model import MAY_LACK_DAYS, SQL, STATED, Model, sql_files, with_providers
 from usage_assets.providers import PROVIDERS
+from usage_assets.providers.derived import SourceRows
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
 from usage_assets.warehouse.migrate import create_or_alter, make_ready
@@ -599,6 +600,8 @@ def reads_of(source: str) -> Sequence[str]:
 
 GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() for endpoint in provider.endpoints}
 """Raw table -> asset group: what is computed from one source alone is in its group."""
+BILLED = {"cost_basis": "'billed'", "currency": "'USD'"}
+"""What amounts are where their source says nothing else."""
 COSTS = tuple(
     Model(
         name="daily_costs",
@@ -609,6 +612,7 @@ COSTS = tuple(
         row=DailyCost,
         reads=(source.table,),
         optional_refs=source.beside,
+        adds_up_to=replace(source, columns={**BILLED, **source.columns}),
         may_lack=MAY_LACK_DAYS.union(source.beside),
         within="valued.sql",
         uses=used_views(reads_of(source.table)),
@@ -634,6 +638,11 @@ ALLOCATIONS = tuple(
         reads=(DailyCost.table,),
         within="allocated.sql",
         optional_refs=usage,
+        adds_up_to=SourceRows(
+            rows="costs.daily_costs where cost_basis = 'billed' and source_table = $part",
+            columns={name: name for name in ("native_amount", "amount_usd", "native_unit", "currency")},
+            total="concat('billed', if(measure = 'amount_usd', ', in dollars', ''))",
+        ),
         sums=(AllocatedCostSums, _by_key(AllocatedCost.table, AllocatedCost.table)),
         part=source,
     )

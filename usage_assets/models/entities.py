@@ -29,6 +29,8 @@ OF_COSTS = (
     Entities(
         row=entity_rows(__file__, "ai_cost_record"),
         reads=(DailyCost.table,),
+        columns={name: name for name in ("cost_basis", "native_unit", "currency")},
+        total="concat(cost_basis, if(measure = 'amount_usd', ', in dollars', ''))",
         optional_refs=names_of("project_id", "workspace_id"),
         views=("costs.daily_costs_named",),
         about={"project": ids_in("scope_id")},
@@ -65,6 +67,7 @@ ENTITIES = tuple(
         row=each.row,
         reads=each.reads,
         optional_refs=each.optional_refs,
+        adds_up_to=None if each.within else each,
         uses=used_views(each.views),
         within=each.within,
         about=each.about,

@@ -2,9 +2,10 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -12,18 +13,24 @@ from typing import TypeAlias
 from usage_assets.config.accounting import ENTRIES, Accounting, ConfiguredConnectionRow, ModelNameRow, OwnerRow
 from usage_assets.config.settings import PortRelation
 from usage_assets.core.features import features
-from usage_assets.core.schema import Row, declared
+from usage_assets.core.schema import Row, columns, declared
 from usage_assets.providers import LOADED, LOOKUPS, PROVIDERS
-from usage_assets.providers.derived import Ids
+from usage_assets.providers.derived import Ids, SourceRows
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import NEVER, Batch, Query, Seed, View, WarehouseError, declared_in
+from usage_assets.warehouse.values import NEVER, Batch, Query, Seed, View, WarehouseError
 
 SQL = Path(__file__).parent / "sql"
 Sources: TypeAlias = Mapping[str, Mapping[str, str]]
 """A connection's assets by the table that they write and the part of it; the part is empty where a table has none."""
-SUMS = {name: (SQL / f"{name}.sql").read_text() for name in ("sums", "minor_units")}
-"""What a file in ``sql/checks/`` declares that is added up -> the query that its own query is put in."""
+SUMS = (SQL / "sums.sql").read_text()
+IN_MINOR_UNITS = {
+    "unit": "concat(currency, ' minor units')",
+    "scale": "any_value((1 / coalesce(minor_unit, 0.01))::integer)",
+    "tolerance": "count(in_table) * scale * 0.000000000000000000000001",
+    "join": "left join accounting.currencies using (currency)",
+}
+"""How ``sql/sums.sql`` compares amounts in whole units of a currency with rows in its smallest ones."""
 Compute: TypeAlias = Callable[[Query, Warehouse, Sequence[date]], tuple[Batch, Mapping[date, WarehouseError]]]
 """What some days are computed from, where they are stored, the days -> their rows, and why days have none."""
 INPUTS = frozenset(path.stem for path in (SQL / "inputs").glob("*.sql"))
@@ -103,6 +110,10 @@ def money_seed(accounting: Accounting, read_at: datetime = NEVER) -> Seed:
     )
 
 
+def _selected(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{sql} as {name}" for name, sql in columns.items())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Related:
     """The entities of one of Port's blueprints, and what they relate to besides their connection."""
@@ -148,7 +159,7 @@ class Model(Related):
 
     file: str
     """The query is ``sql/<folder>/<file>.sql``, here or in a provider's folder; what it must add up to is in
-    ``sql/checks/<file>.*`` and ``<within>.*``."""
+    ``adds_up_to``, and what else is checked in ``sql/checks/<file>.*`` and ``<within>.*``."""
     folder: str
     """Below ``sql/``."""
     under: str
@@ -163,6 +174,8 @@ class Model(Related):
     of lookups."""
     may_lack: frozenset[str] = MAY_LACK_DAYS
     """Those of the tables that need not hold the day: it is computed without them, and again when they hold it."""
+    adds_up_to: SourceRows | None = None
+    """What each day adds up to."""
     part: str = ""
     """The value of the table's ``slice_by`` column that this asset writes."""
     within: str = ""
@@ -223,8 +236,13 @@ class Model(Related):
             names=tuple(name for name in LOOKUP_TABLES if name in (read if name in self.optional_refs else sql)),
             inputs=tuple((SQL / "inputs" / f"{name}.sql").read_text() for name in [within] if name in INPUTS),
             stated_inputs=tuple((SQL / "inputs" / f"{name}.sql").read_text() for name in stated),
-            reconciliations=tuple(
-                self._reconciliation(path.read_text()) for check in checks for path in sql_files(f"checks/{check}.*")
+            reconciliations=(
+                *(self._sums(self.adds_up_to) if self.adds_up_to else ()),
+                *(
+                    path.read_text().replace("{table}", self.row.table)
+                    for check in checks
+                    for path in sql_files(f"checks/{check}.*")
+                ),
             ),
             uses=(*self.uses, *(STATED[name][1] for name in stated)),
             place=self.place,
@@ -233,24 +251,33 @@ class Model(Related):
             sums=(Table(self.sums[0]), self.sums[1]) if self.sums else None,
         )
 
-    def _reconciliation(self, sql: str) -> str:
-        """Return the query of a file in ``sql/checks/``: within one of ``SUMS`` where it declares what is added up."""
-        stated = declared_in(sql)
-        if self.is_superseded:
-            sql = NOT_SUPERSEDED.format(sql)
-        kind = next((name for name in SUMS if name in stated), None)
-        if not kind:
-            return sql.replace("{table}", self.row.table)
-        return SUMS[kind].format(
-            expected=sql,
-            table=self.row.table,
-            in_part=f"{self.row.slice_by} = $part" if self.row.slice_by else "true",
-            sums=stated[kind],
-            by=f"{stated['by']}, " if "by" in stated else "",
-            total=stated.get("total", "replace(measure, '_', ' ')"),
-            unit=stated.get("unit", "''"),
-            nothing="null" if stated.get("nulls") == "unknown" else "0",
-        )
+    def _sums(self, source: SourceRows) -> Iterator[str]:
+        """Yield the queries that compare what each day adds up to with its source: counts, and amounts with units."""
+        own = {column.name: column for column in columns(self.row)}
+        by = {name: sql for name, sql in source.columns.items() if name not in own or not own[name].unit}
+        stated = ", ".join(("null", *(name for name in ("currency", "native_unit") if name in by)))
+        for kind in (int, Decimal):
+            named = {name: name for name in own if self.folder == "entities"} | {**source.columns}
+            summed = [each for each in own.values() if each.unit and each.type is kind and named.get(each.name)]
+            if not summed:
+                continue
+            units = {each.name: each.unit for each in summed if each.unit in ("USD", "cents", "credits")}
+            expected = by | {each.name: named[each.name] for each in summed}
+            found = {name: name if name in own else sql for name, sql in expected.items()}
+            rows = f"select connection, usage_date, {_selected(expected)} from {source.rows or self.reads[0]}"
+            how = {"unit": f"coalesce(map {units}[measure], concat_ws(' ', {stated}))" if kind is Decimal else "''"}
+            how |= {"scale": "1", "tolerance": "0", "join": ""}
+            yield SUMS.format(
+                **how | (IN_MINOR_UNITS if source.in_minor_units and kind is Decimal else {}),
+                table=self.row.table,
+                rows=NOT_SUPERSEDED.format(rows) if self.is_superseded else rows,
+                found=_selected(found),
+                in_part=f"{self.row.slice_by} = $part" if self.row.slice_by else "true",
+                measures=", ".join(each.name for each in summed),
+                by="".join(f", {name}" for name in by),
+                total=source.total,
+                nothing="null" if source.keeps_null else "0",
+            )
 
     @cached_property
     def _parted(self) -> frozenset[str]:

@@ -14,8 +14,31 @@ Ids: TypeAlias = Callable[[Mapping[str, Any]], Iterable[str | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entities:
-    """The entities of one of Port's blueprints, which is called like the rows' table."""
+class SourceRows:
+    """What each day of a derived table adds up to: sums of its source's rows. A day that does not is never stored.
+
+    Sums are of columns with a unit, and by the other ones that ``columns`` names (``sql/sums.sql``).
+    """
+
+    rows: str = ""
+    """The rows that are added up: SQL after ``from``. Empty: those of the first table that is read."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Column of the derived table -> SQL over the rows, in the same unit. Empty: it is no sum."""
+    total: str = "replace(measure, '_', ' ')"
+    """SQL for the name of a sum in messages, over ``measure`` (its column) and what sums are by."""
+    in_minor_units: bool = False
+    """Whether the rows state money in the smallest unit of ``currency``, and the derived table in whole ones."""
+    keeps_null: bool = False
+    """Whether the sum of nulls is null. Otherwise it is as good as 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entities(SourceRows):
+    """The entities of one of Port's blueprints, which is called like the rows' table.
+
+    Every column with a unit is a sum of the rows that it is computed from: of their column of the same name, unless
+    ``columns`` names it.
+    """
 
     row: type[EntityRow]
     """What ``entity_rows`` has read of the blueprint's file."""
@@ -26,7 +49,7 @@ class Entities:
     views: tuple[str, ...] = ()
     """Views that are read. What these read is in ``reads`` and ``optional_refs``, too."""
     within: str = ""
-    """A query below ``sql/`` over ``native``, the result of the file."""
+    """A query below ``sql/`` over ``native``, the result of the file. Then no column is a sum."""
     file: str | None = None
     """The query is ``sql/entities/<file>.sql``; None: it is called like the blueprint."""
     about: Mapping[str, Ids] = field(default_factory=dict)

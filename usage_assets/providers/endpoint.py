@@ -16,7 +16,7 @@ import msgspec
 from usage_assets.core.days import DAY, Window, utc_today
 from usage_assets.core.schema import Row
 from usage_assets.providers.auth import bearer
-from usage_assets.providers.derived import Entities
+from usage_assets.providers.derived import Entities, SourceRows
 from usage_assets.providers.files import FileReport
 from usage_assets.providers.listed import Listed
 from usage_assets.providers.lookup import Lookup
@@ -218,11 +218,13 @@ class Endpoint(Listed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CostSource:
-    """A table that costs are computed from (``sql/daily_costs/``)."""
+class CostSource(SourceRows):
+    """A table that costs are computed from (``sql/daily_costs/``), and what they add up to: ``columns`` names
+    ``native_amount``, with ``currency`` and ``cost_basis`` where it is not billed in dollars."""
 
     table: str
     """The table of an endpoint."""
+    total: str = "if(measure = 'native_amount', cost_basis, replace(measure, '_', ' '))"
     billed_totals: str | None = None
     """Which totals of its days are billed, as a GLOB: a restated one corrects an invoice. None: it holds estimates."""
     beside: tuple[str, ...] = ()

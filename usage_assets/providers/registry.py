@@ -136,13 +136,23 @@ def faults_of(provider: Provider, entry: str) -> Iterator[str]:
         if variable.startswith(_OUR_VARIABLES)
     )
     yield from (f"{file} is missing" for file in needed_files(provider) if not file.is_file())
+    yield from (
+        f"nothing says what the costs of {source.table} add up to: name native_amount in the columns of its CostSource"
+        for source in provider.costs
+        if not source.columns.get("native_amount")
+    )
+    yield from (
+        f"sql/checks/{file.name} has no line '-- says: ...'; sums are declared in CostSource and Entities (columns)"
+        for file in provider.sql.glob("checks/*.sql")
+        if "\n-- says" not in f"\n{file.read_text()}"
+    )
 
 
 def needed_files(provider: Provider) -> Iterator[Path]:
     """Yield the files that a declaration names."""
     for source in provider.costs:
         file = f"{source.table.replace('.', '_')}.sql"
-        yield from (provider.sql / folder / file for folder in ("daily_costs", "checks"))
+        yield provider.sql / "daily_costs" / file
         if source.is_focus:
             yield provider.sql / "focus_rows" / file
     if provider.allocations:

@@ -97,6 +97,8 @@ BROKEN = (
     ("    settling_days=5,\n", "", "missing 1 required keyword-only argument"),
     ("NIMBUS_KEY", "USAGE_KEY", "the variable USAGE_KEY begins with one of"),
     ('"nimbus.sessions"', '"ledger.sessions"', "the table ledger.sessions is not in"),
+    ('"native_amount": "credits",', "", "nothing says what the costs of nimbus.renders add up to"),
+    ('"native_amount": "credits",', '"native_amount": "",', "nothing says what the costs of nimbus.renders add up to"),
 )
 """A change of the package, and what is said of it."""
 
@@ -173,6 +175,15 @@ def test_a_file_of_the_core_cannot_be_replaced(copy: Path, tmp_path: Path) -> No
     (views / "costs.people.sql").write_text("create or replace view costs.people as select 1")
     _, [text] = said_by(LOADS, copy, folder=tmp_path)
     assert "the file sql/views/costs.people.sql is also of usage-assets" in text
+
+
+def test_a_check_that_says_nothing_is_refused(copy: Path, tmp_path: Path) -> None:
+    """Such as the sums of an earlier version."""
+    checks = copy / "nimbus_usage" / "sql" / "checks"
+    checks.mkdir()
+    (checks / "nimbus_engine_use.sql").write_text("-- sums: frames, credits\nfrom nimbus.renders\n")
+    _, [text] = said_by(LOADS, copy, folder=tmp_path)
+    assert "sql/checks/nimbus_engine_use.sql has no line '-- says: ...'; sums are declared in CostSource" in text
 
 
 STORES = """

@@ -1,31 +1,29 @@
--- each day of {table} adds up to the rows that it was computed from. A file in checks/ selects those rows, and its comments
--- declare what is added up (sums), per what (by), what a sum is called (total), its unit (unit), and whether null differs from
--- 0 (nulls: unknown)
+-- each day of {table} adds up to the rows that it was computed from (SourceRows). Whole units of a currency are compared in
+-- its smallest: another arithmetic than major_units, which may round half of an amount's last place
 -- says: {{total}}: {table} holds {{found}}, and the rows that it is computed from hold {{expected}}
 select
   connection,
   usage_date,
   {total} as total,
   {unit} as unit,
-  coalesce(sum(expected), {nothing}) as expected,
-  coalesce(sum(found), {nothing}) as found
+  {scale} as scale,
+  coalesce(sum(in_rows), {nothing}) as expected,
+  coalesce(sum(in_table), {nothing}) * scale as found
 from (
   unpivot (
-    select connection, usage_date, {by}{sums}
-    from (
-{expected}
-    )
+    {rows}
   )
-  on {sums}
-  into name measure value expected
+  on {measures}
+  into name measure value in_rows
   union all by name
   unpivot (
-    select connection, usage_date, {by}{sums}
+    select connection, usage_date, {found}
     from {table}
     where {in_part}
   )
-  on {sums}
-  into name measure value found
+  on {measures}
+  into name measure value in_table
 )
-group by connection, usage_date, {by}measure
-having coalesce(sum(expected), {nothing}) is distinct from coalesce(sum(found), {nothing})
+{join}
+group by connection, usage_date, measure{by}
+having coalesce(abs(expected - found) > {tolerance}, true)

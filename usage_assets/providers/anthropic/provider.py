@@ -22,7 +22,10 @@ from usage_assets.provider import (
 )
 from usage_assets.providers.anthropic.lookups import LOOKUPS, Workspaces
 from usage_assets.providers.anthropic.reports import (
+    BILLED,
     FILTERS,
+    OF_CURRENCY,
+    TOKENS,
     ClaudeCode,
     ClaudeCodeRecord,
     CostReport,
@@ -40,6 +43,13 @@ def _of_claude_code(row: Mapping[str, Any]) -> Iterator[str]:
         yield row["actor_name"].removesuffix(":user_actor")
 
 
+OF_MODELS = """(
+  select *, unnest(
+    from_json_strict(model_breakdown, '[{"estimated_cost_cents": "DECIMAL(38,24)", "currency": "VARCHAR"}]'),
+    recursive := true
+  )
+  from anthropic.claude_code
+)"""
 ANTHROPIC = Provider(
     name="anthropic",
     surface=2,
@@ -77,20 +87,43 @@ ANTHROPIC = Provider(
     names_organization=True,
     lookups=LOOKUPS,
     costs=(
-        CostSource(table="anthropic.cost_report", billed_totals="amount_*", beside=(Workspaces.table,)),
-        CostSource(table="anthropic.claude_code"),
+        CostSource(table="anthropic.cost_report", columns=BILLED, billed_totals="amount_*", beside=(Workspaces.table,)),
+        CostSource(
+            table="anthropic.claude_code",
+            rows=OF_MODELS,
+            columns={
+                "native_amount": "estimated_cost_cents",
+                "cost_basis": "if(customer_type = 'api', 'estimated', 'notional')",
+                **OF_CURRENCY,
+            },
+        ),
     ),
     allocations={"anthropic.cost_report": ("anthropic.usage_messages",)},
     entities=(
-        Entities(row=entity_rows(__file__, "claude_usage_record"), reads=("anthropic.usage_messages",)),
-        Entities(row=entity_rows(__file__, "claude_cost_record"), reads=("anthropic.cost_report",)),
+        Entities(
+            row=entity_rows(__file__, "claude_usage_record"),
+            reads=("anthropic.usage_messages",),
+            columns=TOKENS,
+        ),
+        Entities(
+            row=entity_rows(__file__, "claude_cost_record"),
+            reads=("anthropic.cost_report",),
+            columns={"amount": "amount_cents", "currency": "upper(currency)"},
+            total="'billed'",
+            in_minor_units=True,
+        ),
         Entities(
             row=entity_rows(__file__, "claude_workspace_usage"),
             reads=("anthropic.usage_messages",),
+            columns=TOKENS,
             optional_refs=(Workspaces.table,),
             about={"project": ids_in("workspace_id")},
         ),
-        Entities(row=entity_rows(__file__, "claude_model_usage"), reads=("anthropic.usage_messages",)),
+        Entities(
+            row=entity_rows(__file__, "claude_model_usage"),
+            reads=("anthropic.usage_messages",),
+            columns=TOKENS,
+        ),
         Entities(
             row=entity_rows(__file__, "claude_code_analytics"),
             reads=("anthropic.claude_code",),

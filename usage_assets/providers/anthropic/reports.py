@@ -37,6 +37,15 @@ MONEY = {
 }
 """What a day costs, each currency alone: ``amount_eur``, and ``amount_cents`` of a dollar."""
 
+OF_CURRENCY = {
+    "native_unit": "if(upper(currency) = 'USD', 'cents', 'minor units')",
+    "currency": "upper(currency)",
+}
+BILLED = {"native_amount": "amount_cents", "list_amount": "list_amount_cents", **OF_CURRENCY}
+"""What costs add up to."""
+TOKENS = {f"cache_creation_{time}_tokens": f"cache_creation_{time}_input_tokens" for time in ("5m", "1h")}
+"""What entities add up to, of columns with other names."""
+
 WorkspaceId = Annotated[str | None, column("Workspace; none is the default workspace")]
 Model = Annotated[str | None, column("Model")]
 ServiceTier = Annotated[str | None, column("Service tier, such as standard, batch or priority")]

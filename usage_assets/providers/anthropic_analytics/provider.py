@@ -15,7 +15,7 @@ from usage_assets.provider import (
     error_message,
     ids_in,
 )
-from usage_assets.providers.anthropic.reports import UsageMessages
+from usage_assets.providers.anthropic.reports import BILLED, TOKENS, TOOLS, UsageMessages
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.reports import (
@@ -34,6 +34,49 @@ from usage_assets.providers.anthropic_analytics.reports import (
     per_person,
 )
 
+APPS = ("excel", "powerpoint", "word", "outlook")
+SESSIONS = "distinct_session_skill_used_count"
+
+
+def _of_apps(count: str) -> str:
+    """A count of all apps of Office."""
+    return f"list_sum(try_cast(office_metrics ->> {[f'$.{app}.{count}' for app in APPS]} as bigint[]))"
+
+
+ACTIVITY = {
+    "chat_conversation_count": "chat_distinct_conversation_count",
+    "chat_skills_used_count": "chat_distinct_skills_used_count",
+    "code_session_count": "claude_code_distinct_session_count",
+    "code_commit_count": "claude_code_commit_count",
+    "code_pull_request_count": "claude_code_pull_request_count",
+    "lines_added": "claude_code_lines_added_count",
+    "lines_removed": "claude_code_lines_removed_count",
+    "chat_projects_used_count": "chat_distinct_projects_used_count",
+    "chat_projects_created_count": "chat_distinct_projects_created_count",
+    "chat_artifacts_created_count": "chat_distinct_artifacts_created_count",
+    "chat_files_uploaded_count": "chat_distinct_files_uploaded_count",
+    "cowork_session_count": "cowork_distinct_session_count",
+    "design_session_count": "design_distinct_session_count",
+    "office_session_count": _of_apps("distinct_session_count"),
+    "office_message_count": _of_apps("message_count"),
+    **{
+        f"{tool}_{what}": f"try_cast(claude_code_tool_actions ->> '$.{tool}.{what}_count' as bigint)"
+        for tool in TOOLS
+        for what in ("accepted", "rejected")
+    },
+}
+SKILLS = {
+    "estimated_overage_spend": "estimated_overage_spend_cents",
+    "attributed_list_price": "attributed_list_price_cents",
+    "currency": "upper(coalesce(currency, 'USD'))",
+    "chat_conversation_skill_used_count": "chat_distinct_conversation_skill_used_count",
+    "code_session_skill_used_count": "claude_code_distinct_session_skill_used_count",
+    "cowork_session_skill_used_count": "cowork_distinct_session_skill_used_count",
+    **{
+        f"{app}_session_skill_used_count": f"try_cast(office_metrics ->> '$.{app}.{SESSIONS}' as bigint)"
+        for app in APPS
+    },
+}
 OF_PERSON = {"user": ids_in("email", "user_id")}
 
 ANTHROPIC_ANALYTICS = Provider(
@@ -73,17 +116,40 @@ ANTHROPIC_ANALYTICS = Provider(
             left_out=("type",),
         ),
     ),
-    costs=(CostSource(table="anthropic_analytics.cost", billed_totals="amount_*", charge="Claude usage"),),
+    costs=(
+        CostSource(table="anthropic_analytics.cost", columns=BILLED, billed_totals="amount_*", charge="Claude usage"),
+    ),
     entities=(
-        *(
-            Entities(row=entity_rows(__file__, blueprint), reads=(f"anthropic_analytics.{report}",), about=OF_PERSON)
-            for blueprint, report in (
-                ("claude_ai_user_activity", "users"),
-                ("claude_ai_user_usage", "user_usage_report"),
-                ("claude_ai_user_cost", "user_cost_report"),
-            )
+        Entities(
+            row=entity_rows(__file__, "claude_ai_user_activity"),
+            reads=("anthropic_analytics.users",),
+            columns=ACTIVITY,
+            keeps_null=True,
+            about=OF_PERSON,
         ),
-        Entities(row=entity_rows(__file__, "claude_ai_skill_usage"), reads=("anthropic_analytics.skills",)),
+        Entities(
+            row=entity_rows(__file__, "claude_ai_user_usage"),
+            reads=("anthropic_analytics.user_usage_report",),
+            columns=TOKENS,
+            keeps_null=True,
+            about=OF_PERSON,
+        ),
+        Entities(
+            row=entity_rows(__file__, "claude_ai_user_cost"),
+            reads=("anthropic_analytics.user_cost_report",),
+            columns={"amount": "amount_cents", "list_amount": "list_amount_cents", "currency": "upper(currency)"},
+            total="if(measure = 'requests', concat('requests that cost ', currency), replace(measure, '_', ' '))",
+            in_minor_units=True,
+            keeps_null=True,
+            about=OF_PERSON,
+        ),
+        Entities(
+            row=entity_rows(__file__, "claude_ai_skill_usage"),
+            reads=("anthropic_analytics.skills",),
+            columns=SKILLS,
+            in_minor_units=True,
+            keeps_null=True,
+        ),
     ),
     too_recent=re.compile(r"\b(latest|most recent|too recent|not yet)\b", re.I),
     endpoints=(

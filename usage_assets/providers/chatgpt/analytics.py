@@ -196,6 +196,11 @@ def _error_message(body: object) -> str | None:
     return None
 
 
+COUNTED = (
+    "chatgpt.codex_usage "
+    "qualify cut = if(bool_or(cut = 'user') over (partition by connection, usage_date), 'user', 'workspace')"
+)
+"""User rows, or the workspace's own row on days without them."""
 CHATGPT = Provider(
     name="chatgpt",
     surface=2,
@@ -219,11 +224,27 @@ CHATGPT = Provider(
     },
     settling_days=7,
     lookback_days=90,
-    costs=(CostSource(table="chatgpt.codex_usage", billed_totals="cost_usd", charge="Codex"),),
+    costs=(
+        CostSource(
+            table="chatgpt.codex_usage",
+            rows=f"(from {COUNTED}) unpivot (native_amount for cost_basis in "
+            "(credits, cost_usd as 'billed', estimated_cost_usd as 'estimated'))",
+            columns={
+                "native_amount": "native_amount",
+                "cost_basis": "cost_basis",
+                "native_unit": "if(cost_basis = 'credits', 'credits', 'dollars')",
+                "currency": "if(cost_basis = 'credits', null, 'USD')",
+            },
+            billed_totals="cost_usd",
+            charge="Codex",
+        ),
+    ),
     entities=(
         Entities(
             row=entity_rows(__file__, "codex_usage_record"),
             reads=("chatgpt.codex_usage",),
+            rows=COUNTED,
+            keeps_null=True,
             about={"project": ids_in("workspace_id")},
         ),
     ),

@@ -143,6 +143,16 @@ MODEL_REQUESTS = tuple(
     for report in ("embeddings", "moderations", "images", "audio_speeches", "audio_transcriptions", "decisions")
 )
 """The reports that count model requests, besides completions: ``sql/macros/openai_model_requests.sql`` reads them."""
+IN_REPORTS = f"query_table({['openai.usage_completions', *MODEL_REQUESTS]}, true)"
+"""Their rows, by name: what a report does not have is null."""
+TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
+IN_DOLLARS = """
+select connection, usage_date, sum(amount_value) as dollars
+from openai.costs
+group by connection, usage_date
+having bool_and(lower(amount_currency) is not distinct from 'usd' or amount_value = 0)
+"""
+"""Costs of days without another currency."""
 OPENAI = Provider(
     name="openai",
     surface=2,
@@ -167,7 +177,14 @@ OPENAI = Provider(
     settling_days=7,
     lookback_days=365,
     lookups=LOOKUPS,
-    costs=(CostSource(table="openai.costs", billed_totals="amount_*", splits_line_items=True),),
+    costs=(
+        CostSource(
+            table="openai.costs",
+            columns={"native_amount": "amount_value", "currency": "upper(amount_currency)"},
+            billed_totals="amount_*",
+            splits_line_items=True,
+        ),
+    ),
     allocations={
         "openai.costs": (
             "openai.usage_completions",
@@ -179,8 +196,20 @@ OPENAI = Provider(
         )
     },
     entities=(
-        Entities(row=DAILY_USAGE, reads=("openai.costs", "openai.usage_completions"), optional_refs=MODEL_REQUESTS),
-        Entities(row=MODEL_USAGE, reads=("openai.usage_completions",), optional_refs=MODEL_REQUESTS),
+        Entities(
+            row=DAILY_USAGE,
+            reads=("openai.costs", "openai.usage_completions"),
+            rows=f"(from {IN_REPORTS} union all by name {IN_DOLLARS})",
+            columns={"total_requests": "num_model_requests", "total_tokens": TOKENS, "total_cost": "dollars"},
+            optional_refs=MODEL_REQUESTS,
+        ),
+        Entities(
+            row=MODEL_USAGE,
+            reads=("openai.usage_completions",),
+            rows=IN_REPORTS,
+            columns={"requests": "num_model_requests", "tokens": TOKENS},
+            optional_refs=MODEL_REQUESTS,
+        ),
     ),
     is_published=True,
     endpoints=(

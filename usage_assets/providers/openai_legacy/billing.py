@@ -282,6 +282,8 @@ def _others(place: str, fields: Json, *known: str) -> Json:
 
 one_day = partial(Endpoint, page=OneDay(), window_days=1, bucket_per_day=False, seen_live=False)
 
+LINES = "openai_legacy.billing_usage where name is not null"
+TOKENS = "context_tokens + generated_tokens"
 OPENAI_LEGACY = Provider(
     name="openai_legacy",
     surface=2,
@@ -307,14 +309,34 @@ OPENAI_LEGACY = Provider(
     },
     settling_days=7,
     superseded_by="openai",
-    costs=(CostSource(table="openai_legacy.billing_usage", billed_totals="cost_cents"),),
+    costs=(
+        CostSource(
+            table="openai_legacy.billing_usage",
+            rows=LINES,
+            columns={"native_amount": "cost_cents", "native_unit": "'cents'"},
+            billed_totals="cost_cents",
+        ),
+    ),
     entities=(
         Entities(
             row=DAILY_USAGE,
             reads=("openai_legacy.billing_usage", "openai_legacy.usage"),
+            rows=f"(from openai_legacy.usage union all by name from {LINES})",
+            columns={
+                "total_requests": "requests",
+                "total_tokens": TOKENS,
+                "total_cost": "cost_cents",
+                "currency": "'USD'",
+            },
+            in_minor_units=True,
             file="openai_legacy_daily_usage",
         ),
-        Entities(row=MODEL_USAGE, reads=("openai_legacy.usage",), file="openai_legacy_model_usage"),
+        Entities(
+            row=MODEL_USAGE,
+            reads=("openai_legacy.usage",),
+            columns={"tokens": TOKENS},
+            file="openai_legacy_model_usage",
+        ),
     ),
     endpoints=(
         one_day(

@@ -234,7 +234,23 @@ FOCUS = Provider(
     default_sub_account="no sub account",
     advice={},
     settling_days=40,  # clouds close a bill within about 10 days after the month's end
-    costs=(CostSource(table="focus.charges", billed_totals="billed_*", is_focus=True),),
+    costs=(
+        CostSource(
+            table="focus.charges",
+            rows="focus.charges where left_out_rows is null",
+            columns={
+                "native_amount": "billed_cost",
+                "effective_amount": "effective_cost",
+                "contracted_amount": "contracted_cost",
+                "list_amount": "list_cost",
+                "currency": "billing_currency",
+                "charge_category": "charge_category",
+            },
+            total="concat_ws(' ', replace(replace(measure, '_amount', ''), 'native', 'billed'), charge_category)",
+            billed_totals="billed_*",
+            is_focus=True,
+        ),
+    ),
     endpoints=(
         Endpoint(
             name="charges",

@@ -377,11 +377,28 @@ CURSOR = Provider(
     },
     requests_per_minute=20,
     settling_days=3,
-    costs=(CostSource(table="cursor.usage_events", billed_totals="billed_cents"),),
+    costs=(
+        CostSource(
+            table="cursor.usage_events",
+            rows="cursor.usage_events where charge in ('billed', 'included')",
+            columns={
+                "native_amount": "charged_cents",
+                "cost_basis": "if(charge = 'billed', 'billed', 'notional')",
+                "native_unit": "'cents'",
+            },
+            billed_totals="billed_cents",
+        ),
+    ),
     entities=(
         Entities(
             row=entity_rows(__file__, "cursorDailyUsage"),
             reads=("cursor.daily_usage",),
+            columns={
+                "subscription_included_reqs": "subscription_included_requests",
+                "api_key_reqs": "api_key_requests",
+                "usage_based_reqs": "usage_based_requests",
+            },
+            keeps_null=True,
             about={"user": ids_in("email", "user_id")},
         ),
     ),

@@ -265,6 +265,9 @@ def error_message(body: object) -> str | None:
     return None
 
 
+NET = {"native_amount": "net_amount"}
+METERED = "github_copilot.metered where is_counted is not false"
+"""Rows of both metered reports that the other one does not own."""
 one_day = partial(
     Endpoint,
     group="billing",
@@ -312,15 +315,24 @@ GITHUB_COPILOT = Provider(
     costs=(
         CostSource(
             table="github_copilot.ai_credits",
+            rows=f"{METERED} and source_table = 'github_copilot.ai_credits'",
+            columns=NET,
             billed_totals="net_amount",
             beside=("github_copilot.premium_requests",),
         ),
         CostSource(
             table="github_copilot.premium_requests",
+            rows=f"{METERED} and source_table = 'github_copilot.premium_requests'",
+            columns=NET,
             billed_totals="net_amount",
             beside=("github_copilot.ai_credits",),
         ),
-        CostSource(table="github_copilot.billing_usage", billed_totals="[sm]*s_amount"),  # of seats and of models
+        CostSource(
+            table="github_copilot.billing_usage",
+            rows="github_copilot.bill where charge in ('seats', 'models', 'no unit')",
+            columns=NET,
+            billed_totals="[sm]*s_amount",  # of seats and of models
+        ),
     ),
     allocations={"github_copilot.ai_credits": ("github_copilot.users_1_day",)},
     endpoints=(
@@ -353,11 +365,17 @@ GITHUB_COPILOT = Provider(
     lookups=LOOKUPS,
     entities=(
         Entities(
-            row=entity_rows(__file__, "githubCopilotOrganizationUsage"), reads=("github_copilot.organization_1_day",)
+            row=entity_rows(__file__, "githubCopilotOrganizationUsage"),
+            reads=("github_copilot.organization_1_day",),
+            rows="github_copilot.organization_1_day where organization is not null",
+            columns={"total_copilot_applied_suggestions": "copilot_applied_suggestions"},
+            keeps_null=True,
         ),
         Entities(
             row=entity_rows(__file__, "githubCopilotUserUsage"),
             reads=("github_copilot.users_1_day",),
+            rows="github_copilot.users_1_day where organization is not null",
+            keeps_null=True,
             about={"user": ids_in("username")},
         ),
     ),

@@ -368,6 +368,8 @@ activity = partial(
     bucket_per_day=False,
     seen_live=False,
 )
+TOTAL_OR_MODELS = "coalesce(sum(spend) filter (where cut = 'total'), sum(spend) filter (where cut = 'model'))"
+"""A day's total spend, or that of its models on a day without a total."""
 
 LITELLM = Provider(
     name="litellm",
@@ -387,7 +389,17 @@ LITELLM = Provider(
         404: "Check the connection's base_url: the address of the proxy, without /v1",
     },
     settling_days=2,
-    costs=(CostSource(table="litellm.user_activity"), CostSource(table="litellm.team_activity")),
+    costs=(
+        CostSource(
+            table="litellm.user_activity",
+            rows="litellm.user_activity where cut in ('total', 'model') group by connection, usage_date",
+            columns={"native_amount": TOTAL_OR_MODELS, "cost_basis": "'estimated'"},
+        ),
+        CostSource(
+            table="litellm.team_activity",
+            columns={"native_amount": "flat_cost", "cost_basis": "'estimated'"},
+        ),
+    ),
     tags="tag_activity_by_model",
     endpoints=(
         activity(name="user_activity", path="user/daily/activity", row=UserActivity, records=cuts),

@@ -126,7 +126,15 @@ OPENROUTER = Provider(
     },
     settling_days=2,
     lookback_days=30,
-    costs=(CostSource(table="openrouter.activity", billed_totals="usage"),),
+    costs=(
+        CostSource(
+            table="openrouter.activity",
+            rows="openrouter.activity unpivot "
+            "(native_amount for cost_basis in (usage as 'billed', byok_usage_inference as 'notional'))",
+            columns={"native_amount": "native_amount", "cost_basis": "cost_basis"},
+            billed_totals="usage",
+        ),
+    ),
     endpoints=(
         Endpoint(
             name="activity",

@@ -113,8 +113,13 @@ ACME = Provider(
         403: "Give the key the permission to read usage",
     },
     settling_days=3,  # how long Acme still changes a day after its end
-    costs=(CostSource(table="acme.usage", billed_totals="cost"),),
-    entities=(Entities(row=entity_rows(__file__, "acme_project_cost"), reads=("acme.usage",)),),
+    costs=(CostSource(table="acme.usage", columns={"native_amount": "cost"}, billed_totals="cost"),),
+    entities=(
+        Entities(
+            row=entity_rows(__file__, "acme_project_cost"),
+            reads=("acme.usage",),
+        ),
+    ),
     endpoints=(
         Endpoint(
             name="usage",

@@ -142,8 +142,25 @@ NIMBUS = Provider(
     error_message=error_message,
     advice={401: "Check NIMBUS_KEY", 403: "The key needs the role auditor", 404: "Check NIMBUS_TENANT"},
     settling_days=5,
-    costs=(CostSource(table="nimbus.renders", billed_totals="credits", charge="Renders"),),
-    entities=(Entities(row=entity_rows(__file__, "nimbus_engine_use"), reads=("nimbus.renders",)),),
+    costs=(
+        CostSource(
+            table="nimbus.renders",
+            columns={
+                "native_amount": "credits",
+                "cost_basis": "'credits'",
+                "native_unit": "'credits'",
+                "currency": "null",
+            },
+            billed_totals="credits",
+            charge="Renders",
+        ),
+    ),
+    entities=(
+        Entities(
+            row=entity_rows(__file__, "nimbus_engine_use"),
+            reads=("nimbus.renders",),
+        ),
+    ),
     endpoints=(
         Endpoint(
             name="renders",
