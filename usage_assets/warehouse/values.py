@@ -1,6 +1,30 @@
 """What goes into the warehouse and comes out of a write, as values: batches, queries, seeds, versions, errors.
 
 Nothing here opens or runs anything.
+
+A comment ``-- name: value`` at the beginning of a line of SQL declares something, and may go on after ``--   ``. Names
+that are not listed here are text for people.
+
+=============================  =====================================================================================
+checks, warnings, sums.sql
+``says``, ``says_<kind>``      What a row is reported as (``sentence``). Rows with a column ``says`` name their kind.
+``do``, ``do_<kind>``          What to do about it.
+warnings (models.comparisons)
+``severity: error``            It is an error.
+``settled: <tables>``          Days that a provider may still change there are left out; ``sources``: the query's own.
+``shown: only``                It is shown in Dagster, and neither posted nor stored in ``ledger.failed_checks``.
+``reads: <tables and views>``  What it reads besides its own table. Also of views, and of providers' queries.
+views
+``column <name>``              What a column means, with ``[unit; kind; within column]``.
+``columns: <tables>``          Columns of the same name mean the same there.
+usage/
+``partly: <why>``              The query leaves out some use.
+report
+``title``, ``short``           Words of a figure, and ``note``.
+``explain``                    Arguments of ``usage-assets explain`` for each row.
+insights/sql/invariants/
+``of: <table>``, ``holds``     What a rule is about, and the rule.
+=============================  =====================================================================================
 """
 
 import re
