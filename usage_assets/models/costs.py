@@ -600,7 +600,11 @@ def reads_of(source: str) -> Sequence[str]:
 
 GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() for endpoint in provider.endpoints}
 """Raw table -> asset group: what is computed from one source alone is in its group."""
-BILLED = {"cost_basis": "'billed'", "currency": "'USD'"}
+BILLED = {
+    "cost_basis": "'billed'",
+    "currency": "'USD'",
+    "native_unit": "if(upper(currency) = 'USD', 'dollars', 'major units')",
+}
 """What amounts are where their source says nothing else."""
 COSTS = tuple(
     Model(

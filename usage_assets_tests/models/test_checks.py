@@ -177,6 +177,11 @@ TAKEN = [
         openai_costs               amount_usd = null
         openai_costs               currency = upper('eur')
         anthropic_claude_code      cost_basis = 'billed'
+        anthropic_claude_code      currency = upper('eur')
+        anthropic_cost_report      native_unit = 'dollars', amount_usd = native_amount
+        cursor_usage_events        native_unit = 'dollars', amount_usd = native_amount
+        openai_costs               native_unit = 'cents', amount_usd = native_amount * 0.01
+        litellm_user_activity      native_unit = 'cents', amount_usd = native_amount * 0.01
         anthropic_claude_code      amount_usd = null
         chatgpt_codex_usage        amount_usd = if(cost_basis = 'credits', native_amount * 0.04, amount_usd)
         claude_ai_user_cost        currency = 'JPY'
