@@ -284,6 +284,17 @@ def test_the_checks_find_every_mistake_and_nothing_in_a_day_without_one(days: Da
     assert wrong == {}
 
 
+def test_a_column_that_is_no_sum_is_not_compared() -> None:
+    """As its declaration says: a share, for example, has a unit and adds up to nothing."""
+    derived = DERIVED["claude_model_usage"]
+    assert derived.adds_up_to
+    assert any("web_search_requests" in query for query in derived.query.reconciliations)
+    without = replace(derived.adds_up_to, columns={**derived.adds_up_to.columns, "web_search_requests": ""})
+    queries = replace(derived, adds_up_to=without).query.reconciliations
+    assert any("output_tokens" in query for query in queries)
+    assert not any("web_search_requests" in query for query in queries)
+
+
 # The same SQL as asset checks
 
 
