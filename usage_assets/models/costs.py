@@ -16,7 +16,7 @@ import duckdb
 
 from usage_assets.core.errors import first_line
 from usage_assets.core.schema import Row, Total, column
-from usage_assets.models.due import ExpectedAsset  # noqa: F401 - a view reads its table, so it must be declared
+from usage_assets.models.due import VIEWS as VIEWS_OF_DUE
 from usage_assets.models.model import MAY_LACK_DAYS, SQL, STATED, Model, sql_files, with_providers
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.derived import SourceRows
@@ -620,7 +620,7 @@ COSTS = tuple(
         may_lack=MAY_LACK_DAYS.union(source.beside),
         within="valued.sql",
         uses=used_views(reads_of(source.table)),
-        views=VIEWS,
+        views=(*VIEWS_OF_DUE, *VIEWS),
         sums=(DailyCostSums, _by_key(DailyCost.table, DailyCost.table)),
         part=source.table,
     )

@@ -176,9 +176,11 @@ def test_bad_options_are_one_line(home: Terminal) -> None:
 
 
 def test_without_a_published_copy_it_says_so_in_a_line(terminal: Terminal) -> None:
-    said = terminal.type("report")
-    assert said.code == 2
-    assert said.err.endswith(f"{NOT_PUBLISHED}. USAGE_WAREHOUSE names the database\n")
+    for words in (("report",), ("report", "--refresh")):
+        said = terminal.type(*words)
+        assert said.code == 2
+        assert said.err.endswith(f"{NOT_PUBLISHED}. USAGE_WAREHOUSE names the database\n")
+        assert not terminal.warehouse.exists, "who only reads does not make it"
 
 
 def test_the_asset_writes_the_page_and_links_it(home: Terminal, tmp_path: Path) -> None:

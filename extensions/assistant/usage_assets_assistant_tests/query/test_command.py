@@ -19,6 +19,7 @@ from usage_assets.warehouse.errors import WarehouseError
 from usage_assets.warehouse.published import publish
 from usage_assets_assistant.mcp.sight import Sight
 from usage_assets_assistant.mcp.store import Store
+from usage_assets_assistant.mcp.tracing import due
 from usage_assets_lake.warehouse import Lake
 from usage_assets_tests.fixtures import Sandbox
 from usage_assets_tests.terminal import Terminal, refusal
@@ -70,6 +71,11 @@ def test_before_costs_are_computed_everything_about_them_says_so_in_one_line(ter
     store = Store(address_of(str(terminal.database), None), Sight())
     with pytest.raises(WarehouseError, match=r"^no costs are stored yet: "), store.opened():
         pass
+    terminal.type("report", "--refresh")  # makes the table of costs, without a row
+    with pytest.raises(WarehouseError, match=r"^no costs are stored yet: "), store.opened() as opened:
+        due(opened, None, 50, None)
+    assert not terminal.type("query", "select * from ledger.due_days").code
+    store.close()
 
 
 def test_a_question_is_answered_as_a_table_csv_or_json_with_every_digit(terminal: Terminal) -> None:

@@ -39,8 +39,8 @@ def refresh(
     Where entries are stored, and the process knows none, its budgets would be gone: that is refused.
     """
     began, stated = datetime.now(UTC), stated_in(accounting, [each.name for each in connections])
-    same = [*same_use(warehouse, connections)]
-    with warehouse.reading() as database:
+    with warehouse.reading() as database:  # first: to open a database that does not exist would make it
+        same = [*same_use(warehouse, connections)]
         database.execute(ONE_THREAD)
         refuse_none(database, money_seed(accounting))
         try:
