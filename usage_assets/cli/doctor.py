@@ -58,9 +58,10 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets.providers.registry import OUR_SCHEMAS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.ledger import VIEWS as LEDGER_VIEWS
+from usage_assets.warehouse.line import line_of
 from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets.warehouse.published import copy_of, is_current
+from usage_assets.warehouse.published import copy_of, draft_of, former_of, is_current
 from usage_assets.warehouse.readable import NOT_PUBLISHED
 from usage_assets.warehouse.tables import Table, stored_tables
 from usage_assets.warehouse.values import WarehouseError, listed
@@ -633,7 +634,9 @@ def _disks(settings: Settings) -> Iterator[Finding]:
     place of what it writes."""
     warehouse, archive = settings.warehouse, settings.archive_path
     wrong = [archive] if archive and archive.is_file() else []
-    wrong += [] if warehouse.is_lake else filter(Path.is_dir, [copy_of(warehouse.file)])
+    files = [settings.report_path, settings.shapes_path]
+    files += [] if warehouse.is_lake else [name(warehouse.file) for name in (copy_of, draft_of, former_of, line_of)]
+    wrong += filter(Path.is_dir, files)
     for path in wrong:
         kind, move = "a folder" if path.is_dir() else "a file", shlex.join(["mv", str(path), f"{path}.damaged"])
         yield Finding(Level.FAIL, "disk", f"{path} is {kind}, and a run writes there: `{move}`")

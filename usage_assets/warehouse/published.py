@@ -45,6 +45,12 @@ def former_of(database: str | Path) -> Path:
     return copy.with_name(f"{copy.name}.former")
 
 
+def draft_of(database: str | Path) -> Path:
+    """Return where the next copy is written, before it takes over the name."""
+    copy = copy_of(database)
+    return copy.with_name(f"{copy.name}.new")
+
+
 def is_current(database: str | Path) -> bool:
     """Whether the copy holds what the database holds: it has the database's size and time of change."""
     path, copy = Path(database), copy_of(database)
@@ -96,7 +102,7 @@ def snapshot_of(warehouse: Warehouse) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _replace(copy: Path, warehouse: Warehouse) -> None:
-    draft, former = copy.with_name(f"{copy.name}.new"), former_of(warehouse.database)
+    draft, former = draft_of(warehouse.database), former_of(warehouse.database)
     with suppress(FileNotFoundError):
         former.replace(draft)
     try:

@@ -75,7 +75,7 @@ class ReadableFile:
             connection.execute(attach or "select 1")
         except (duckdb.Error, OSError) as error:
             reason = first_line(error)
-            way_out = "the next run makes it again"
+            way_out = f"{'move the folder away, and ' if self.published.is_dir() else ''}the next run makes it again"
             if isinstance(error, OSError) or not os.access(self.published, os.R_OK):
                 reason, way_out = "you may not read it", "who may is said in docs/operations.md"
             raise WarehouseError(f"{self.published}: {reason}: {way_out}") from None

@@ -37,7 +37,7 @@ from usage_assets.config.settings import Settings
 from usage_assets.providers.anthropic.reports import CostReport
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai_legacy.billing import BillingUsage as LegacyUsage
-from usage_assets.warehouse.published import copy_of, publish
+from usage_assets.warehouse.published import copy_of, draft_of, publish
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import fill_once, with_endpoints
 from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, execute, last_days
@@ -296,6 +296,13 @@ def test_a_table_that_no_run_can_write_is_a_fault(backfilled: Terminal) -> None:
 
 
 def test_a_disk_without_room_for_a_run_is_a_fault(backfilled: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_the_way = [draft_of(backfilled.database), backfilled.database.with_name("report.html")]
+    for path in in_the_way:
+        path.mkdir()
+    said = examined(backfilled).out
+    for path in in_the_way:
+        assert f"FAIL  disk: {path} is a folder, and a run writes there: `mv " in said
+        path.rmdir()
     size = backfilled.database.stat().st_size
     monkeypatch.setattr(command, "disk_usage", lambda _: shutil.disk_usage("/")._replace(free=size + 63 * MIB))
     line = finding(examined(backfilled), "disk: ")
