@@ -72,9 +72,12 @@ def _is_new(record: logging.LogRecord) -> bool:
 
 def _run(arguments: Sequence[str] | None) -> NoReturn:
     try:
-        Path.cwd()
+        for text in (str(Path.cwd()), *(sys.argv[1:] if arguments is None else arguments)):
+            text.encode()
     except FileNotFoundError:
         _refuse("the current folder was deleted: change to one that exists (cd), and run this again")
+    except UnicodeEncodeError as error:
+        _refuse(f"{error.object!r}: is not UTF-8, and DuckDB reads nothing else: rename it, or use a UTF-8 locale")
     try:
         code = cli.main(arguments, "usage-assets", standalone_mode=False)
         sys.stdout.flush()

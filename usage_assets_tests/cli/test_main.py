@@ -448,8 +448,10 @@ def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
     refused_with(terminal, {"USAGE_CONNECTIONS": str(file)}, *RANGE, complaint="a key itself does not belong")
     (terminal.folder / "home" / "dagster.yaml").write_text("telemetry: [")
     refused(terminal, *RANGE, complaint="dagster.yaml: ")
-    (gone := terminal.folder / "gone").mkdir()
+    refused(terminal, *RANGE, "--connection", "\udcff", complaint=r"'\udcff': is not UTF-8, and DuckDB")
+    (gone := terminal.folder / "gone\udcff").mkdir()
     monkeypatch.chdir(gone)
+    refused(terminal, *RANGE, complaint=r"gone\udcff': is not UTF-8, and DuckDB reads nothing else")
     gone.rmdir()
     refused(terminal, *RANGE, complaint="the current folder was deleted: change to one that exists")
 
