@@ -232,7 +232,8 @@ LITELLM_ENDPOINTS = endpoints(
     "/litellm/",
     "litellm.json",
     "\n".join(
-        f"{of}_activity {of}/daily/activity both_dates SpendAnalyticsPaginatedResponse page_size=1000" for of in ENTITIES
+        f"{path}_activity {path}/daily/activity both_dates SpendAnalyticsPaginatedResponse page_size=1000"
+        for path in ENTITIES
     ),
 )
 GATEWAY_ENDPOINTS = LITELLM_ENDPOINTS | endpoints(
