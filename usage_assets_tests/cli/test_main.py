@@ -36,7 +36,7 @@ from usage_assets.warehouse.published import is_current
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import sandbox_environment, with_endpoints, with_main_endpoints
 from usage_assets_tests.end_to_end.test_own_blueprints import SQL, write
-from usage_assets_tests.fixtures import NO_KEYS, NOW, TODAY, NewWarehouse, last_days, set_all
+from usage_assets_tests.fixtures import NO_KEYS, NOW, TODAY, NewWarehouse, Sandbox, last_days, set_all
 from usage_assets_tests.models.days import cases
 from usage_assets_tests.port_user import port_user
 from usage_assets_tests.terminal import Said, Terminal, holding, refusal
@@ -296,10 +296,12 @@ def open_real_time(terminal: Terminal) -> Iterator[None]:
     terminal.sandbox.control("POST", "clock", {"now": NOW.isoformat()})
 
 
-def real_yesterday() -> str:
-    """The closed day of processes whose clock is not that of the test."""
-    command = "from datetime import *; print(datetime.now(UTC).date() - timedelta(days=1))"
-    return subprocess.run([sys.executable, "-c", command], text=True, capture_output=True, check=True).stdout.strip()
+def real_day_of_use(sandbox: Sandbox) -> str:
+    """The newest closed day with use of Codex, of processes with the real clock: some days have none."""
+    command = "from datetime import *; print(datetime.now(UTC).date())"
+    today = subprocess.run([sys.executable, "-c", command], text=True, capture_output=True, check=True).stdout.strip()
+    days = [date.fromisoformat(today) - timedelta(days=n) for n in (1, 2)]
+    return next(str(day) for day in days if sandbox.truth(day, day)["chatgpt"]["turns"])
 
 
 CODEX = "GET /chatgpt/v1/analytics/codex/workspaces/ws-sandbox/usage"
@@ -312,7 +314,7 @@ def test_ctrl_c_or_a_request_to_end_ends_a_backfill_wherever_it_is(stored_termin
     was left is done by the next one."""
     terminal = stored_terminal
     with open_real_time(terminal):
-        day = real_yesterday()
+        day = real_day_of_use(terminal.sandbox)
         terminal.set(USAGE_START_DATE=day)
         to_do = ("--connection", "chatgpt", "--push")
         words = ("backfill", "--start", day, "--end", day, *to_do)
