@@ -179,6 +179,16 @@ def test_a_settled_day_that_changes_is_provisional_until_it_settles_again(
     assert seen == ["provisional", "settled", *["provisional"] * 2, "settled", "provisional", "settled"]
 
 
+def test_a_fetch_while_the_clock_was_ahead_settles_nothing(warehouse: Warehouse, fetched: Written) -> None:
+    """Otherwise a statement of its month could be issued as final."""
+    fetched(2000, sample())
+    fetched(1, sample())
+    [line] = warehouse.read("select state, last_fetched_at, final_at from ledger.day_states").to_pylist()
+    assert line == {"state": "provisional", "last_fetched_at": OVER + timedelta(hours=1), "final_at": None}
+    fetched(80, sample())
+    assert states(warehouse) == ["settled"]
+
+
 def test_reading_the_archive_neither_settles_a_day_nor_unsettles_it(warehouse: Warehouse, fetched: Written) -> None:
     newer = sample(person="as a newer release reads it")
     fetched(1, sample())

@@ -1,4 +1,5 @@
--- whether the provider may still change what is stored of it
+-- whether the provider may still change what is stored of it. A version that the clock dates after a later one was written
+-- before that one: the clock was ahead
 -- reads: ledger.compared_versions, ledger.partition_versions, ledger.stored_days
 create or replace view ledger.day_states as
 with raw_tables as (
@@ -7,13 +8,24 @@ with raw_tables as (
     where settling_days is not null
     group by all
 ),
+dated as (
+    select
+        * replace (
+            min(written_at) over (
+                partition by connection, table_name, slice, usage_date
+                order by version
+                rows between current row and unbounded following
+            ) as written_at
+        )
+    from ledger.compared_versions
+),
 fetches as (
     select
-        compared_versions.* exclude (settling_days),
+        dated.* exclude (settling_days),
         written_at >= (usage_date + to_days(raw_tables.settling_days::integer + 1)) at time zone 'UTC' as is_final,
         max(version) filter (where changed) over (days order by version) as content_version,
         max(version) filter (where changed and not asked_otherwise) over days as present_since
-    from ledger.compared_versions
+    from dated
     join raw_tables using (connection, table_name)
     where answered_at is null
     window days as (partition by connection, table_name, slice, usage_date)
