@@ -56,6 +56,7 @@ USED: Mapping[str, Books] = {
     "cursor": company_cursor.BOOKS,
     "github_copilot": company_github_copilot.BOOKS,
 }
+"""Provider -> what is used of it, and the sums that are true of that."""
 BOOKS: Mapping[str, Mapping[str, Book]] = {provider: books.endpoints for provider, books in USED.items()}
 
 
