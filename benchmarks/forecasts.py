@@ -19,6 +19,7 @@ from usage_assets_report.statistics.looks import Look, past_of
 from usage_assets_report.statistics.series import Floats
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.ledger import COSTS, HISTORY_DAYS, Clock, Ledger
+from usage_assets_sandbox.providers import BOOKS
 
 LONG, FEWEST = 75, 40
 """Days of a series that is forecast more than once, and the fewest days that it is forecast after."""
@@ -235,7 +236,7 @@ def figures(name: str, scores: Scores) -> Iterator[Figure]:
 
 def sandbox() -> Iterator[Spending]:
     """What the sandbox's company was billed in a year, by provider, project, workspace and model."""
-    ledger = Ledger(DEFAULT_SEED, Clock(SANDBOX_TODAY))
+    ledger = Ledger(DEFAULT_SEED, Clock(SANDBOX_TODAY), BOOKS)
     sums = defaultdict[tuple[str, str], Floats](lambda: np.zeros(HISTORY_DAYS))
     for provider, endpoint in COSTS.items():
         for day in range(HISTORY_DAYS):

@@ -50,6 +50,7 @@ from usage_assets_sandbox import credentials
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.ledger import Clock, Ledger
+from usage_assets_sandbox.providers import BOOKS
 from usage_assets_tests.fixtures import Sandbox
 
 FIRST = date(2026, 1, 5)
@@ -301,7 +302,7 @@ class Story:
     def of(cls, url: str, last: date) -> "Story":
         """The company whose books are open until a day."""
         clock = Clock(datetime.combine(last, time(23), UTC))
-        ledger, settings = Ledger(DEFAULT_SEED, clock), Settings.load()
+        ledger, settings = Ledger(DEFAULT_SEED, clock, BOOKS), Settings.load()
         sandbox = Sandbox(url, httpx.Client(base_url=url, timeout=30))
         accounts = [
             Account(each.name, each.provider, ledger, endpoints=names)

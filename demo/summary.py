@@ -30,14 +30,14 @@ from usage_assets.warehouse.frames import to_frame
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table as StoredTable
 from usage_assets.warehouse.tables import stored_tables
-from usage_assets_sandbox.ledger import BOOKS
+from usage_assets_sandbox.providers import BOOKS
 
 CLAUDE_CUTS = ("product", "agent", "session", "slack_channel", "organization")
 UNITS: Mapping[str, Mapping[str, str]] = {
     **{
         f"{provider}.{endpoint}": {name: unit.column for name, unit in book.units.items() if unit.column}
         for provider, books in BOOKS.items()
-        for endpoint, book in books.items()
+        for endpoint, book in books.endpoints.items()
     },
     "litellm.tag_activity_by_model": {
         "tag_spend_usd": "overlapping_model_spend",

@@ -13,27 +13,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from usage_assets_sandbox.anthropic import anthropic_routes
-from usage_assets_sandbox.anthropic_analytics import anthropic_analytics_routes
-from usage_assets_sandbox.anthropic_engagement import anthropic_engagement_routes
-from usage_assets_sandbox.chatgpt import chatgpt_routes
-from usage_assets_sandbox.control import DEFAULT_SEED, RequestLog, Sandbox, control_routes
+from usage_assets_sandbox.control import DEFAULT_SEED, RequestLog, control_routes
 from usage_assets_sandbox.credentials import dotenv
-from usage_assets_sandbox.cursor import cursor_routes
-from usage_assets_sandbox.directory import (
-    Directory,
-    anthropic_directory_routes,
-    github_directory_routes,
-    openai_directory_routes,
-)
+from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.faults import FaultMiddleware
-from usage_assets_sandbox.github_copilot import REPORTS, github_copilot_routes, report_routes
 from usage_assets_sandbox.ledger import Clock, Ledger
-from usage_assets_sandbox.litellm import litellm_routes
-from usage_assets_sandbox.openai import openai_routes
-from usage_assets_sandbox.openai_legacy import openai_legacy_routes
-from usage_assets_sandbox.openrouter import openrouter_routes
 from usage_assets_sandbox.port import PortStore, port_control, port_routes
+from usage_assets_sandbox.providers import BOOKS, EMULATED
+from usage_assets_sandbox.sandbox import Sandbox
 
 HOST = "127.0.0.1"
 
@@ -41,41 +28,14 @@ HOST = "127.0.0.1"
 def build_app(*, seed: int = DEFAULT_SEED, now: datetime | None = None) -> Starlette:
     """The app of the company that `seed` stands for; its clock stands at `now` (aware) or is real time.
 
-    What changes while it runs is `app.state.sandbox`, a control.Sandbox.
+    What changes while it runs is `app.state.sandbox`, a sandbox.Sandbox.
     """
     clock = Clock(now)
-    sandbox = Sandbox(Ledger(seed, clock), PortStore(clock=clock.now), Directory(seed, clock))
+    sandbox = Sandbox(Ledger(seed, clock, BOOKS), PortStore(clock=clock.now), Directory(seed, clock))
+    providers = [mount for emulated in EMULATED.values() for mount in emulated.routes(sandbox)]
     app = Starlette(
         routes=[
-            Mount(
-                "/openai/v1",
-                routes=[
-                    *openai_legacy_routes(sandbox.ledger),
-                    *openai_directory_routes(sandbox.directory),
-                    *openai_routes(sandbox.ledger),
-                ],
-            ),
-            Mount(
-                "/anthropic/v1",
-                routes=[
-                    *anthropic_directory_routes(sandbox.directory),
-                    *anthropic_analytics_routes(sandbox.ledger, sandbox.shapes),
-                    *anthropic_engagement_routes(sandbox.ledger),
-                    *anthropic_routes(sandbox.ledger),
-                ],
-            ),
-            Mount("/chatgpt/v1", routes=chatgpt_routes(sandbox.ledger, sandbox.shapes)),
-            Mount("/cursor", routes=cursor_routes(sandbox.ledger, sandbox.directory)),
-            Mount(
-                "/github_copilot",
-                routes=[
-                    *github_directory_routes(sandbox.directory),
-                    *github_copilot_routes(sandbox.ledger, sandbox.shapes),
-                ],
-            ),
-            Mount(REPORTS, routes=report_routes(sandbox.ledger)),
-            Mount("/litellm", routes=litellm_routes(sandbox.ledger)),
-            Mount("/openrouter", routes=openrouter_routes(sandbox.ledger)),
+            *sorted(providers, key=lambda mount: len(mount.path), reverse=True),
             Mount("/port/v1", routes=port_routes(sandbox.port)),
             Mount("/control", routes=[*control_routes(sandbox), *port_control(sandbox.port)]),
         ],

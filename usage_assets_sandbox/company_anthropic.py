@@ -21,6 +21,7 @@ from usage_assets_sandbox.company import (
     total,
 )
 
+ORGANIZATION_ID = "12345678-1234-5678-1234-567812345678"
 ANTHROPIC_QUIET = ("anthropic quiet", 29)
 CLAUDE_CODE_QUIET = ("claude code quiet", 23)
 

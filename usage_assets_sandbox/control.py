@@ -7,7 +7,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -21,37 +20,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usage_assets_sandbox.api import json_response, stamp
 from usage_assets_sandbox.directory import CHANGES as DIRECTORY_CHANGES
-from usage_assets_sandbox.directory import Directory
-from usage_assets_sandbox.faults import Connections, Fault, read_fault
-from usage_assets_sandbox.focus import deliver
-from usage_assets_sandbox.ledger import BOOKS, CHANGES, COSTS, Ledger
-from usage_assets_sandbox.port import PortStore
-from usage_assets_sandbox.shapes import ANTHROPIC_COSTS, CODEX_SHAPES, COPILOT_SHAPES, Shapes
+from usage_assets_sandbox.faults import read_fault
+from usage_assets_sandbox.ledger import CHANGES, COSTS
+from usage_assets_sandbox.providers.focus import deliver
+from usage_assets_sandbox.sandbox import Sandbox
+from usage_assets_sandbox.shapes import ANTHROPIC_COSTS, CODEX_SHAPES, COPILOT_SHAPES
 
 DEFAULT_SEED = 7
-
-
-@dataclass
-class Sandbox:
-    """Everything that changes while the sandbox runs."""
-
-    ledger: Ledger
-    port: PortStore
-    directory: Directory
-    faults: list[Fault] = field(default_factory=list)
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    connections: Connections = field(default_factory=Connections)
-    shapes: Shapes = field(default_factory=Shapes)
-
-    def reset(self, seed: int, now: datetime | None) -> None:
-        """A fresh start."""
-        self.ledger.clock.frozen = now
-        self.ledger.reset(seed)
-        self.directory.reset(seed)
-        self.port.reset()
-        self.faults.clear()
-        self.requests.clear()
-        vars(self.shapes).update(vars(Shapes()))
 
 
 class RequestLog:
@@ -162,8 +137,9 @@ def _truth(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
 
 def _restate(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     _only(given, "provider", "endpoint", "days", "change", "factor")
-    provider = _choice("provider", given.get("provider"), BOOKS)
-    endpoints = [_choice("endpoint", given["endpoint"], BOOKS[provider])] if "endpoint" in given else [*BOOKS[provider]]
+    provider = _choice("provider", given.get("provider"), sandbox.ledger.books)
+    known = sandbox.ledger.books[provider].endpoints
+    endpoints = [_choice("endpoint", given["endpoint"], known)] if "endpoint" in given else [*known]
     change = _choice("change", given.get("change"), CHANGES)
     factor = _whole("factor", given.get("factor", 2))
     ledger, days = sandbox.ledger, _days_in_books(sandbox, given)

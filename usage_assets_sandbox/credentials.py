@@ -1,7 +1,5 @@
 """The sandbox's fixed credentials: they open nothing but the sandbox itself."""
 
-from collections.abc import Mapping
-
 OPENAI_ADMIN_KEY = "sk-admin-sandbox"
 OPENAI_SESSION_KEY = "sess-sandbox"  # for the old endpoints
 ANTHROPIC_ADMIN_KEY = "sk-ant-admin-sandbox"
@@ -18,18 +16,6 @@ COPILOT_ENTERPRISE = "acme"
 COPILOT_SIGNATURE = "sandbox-signature"  # whoever has a link that is signed with it can read the report
 PORT_CLIENT_ID = "sandbox-client-id"
 PORT_CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - accepted by the sandbox only
-ACCOUNTS: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
-    "openai": (OPENAI_ADMIN_KEY, "openai/v1", {}),
-    "anthropic": (ANTHROPIC_ADMIN_KEY, "anthropic", {}),
-    "chatgpt": (CHATGPT_ANALYTICS_KEY, "chatgpt", {"workspace_id": CHATGPT_WORKSPACE_ID}),
-    "openai_legacy": (OPENAI_SESSION_KEY, "openai/v1", {}),
-    "anthropic_analytics": (ANTHROPIC_ANALYTICS_KEY, "anthropic", {}),
-    "litellm": (LITELLM_MASTER_KEY, "litellm", {}),
-    "openrouter": (OPENROUTER_MANAGEMENT_KEY, "openrouter", {}),
-    "cursor": (CURSOR_API_KEY, "cursor", {}),
-    "github_copilot": (COPILOT_TOKEN, "github_copilot", {"organization": COPILOT_ORGANIZATION}),
-}
-"""Provider -> its key, the path of its base URL, and the ids in its paths."""
 
 
 def variables(address: str) -> dict[str, str]:

@@ -4,28 +4,20 @@ Ids are the digests of the company's own names for them, as in costs and usage. 
 list has them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute
 
-from usage_assets_sandbox import anthropic, github_copilot, openai
 from usage_assets_sandbox.api import (
     BadParameterError,
     Parameter,
     boolean,
-    endpoint,
-    integer,
-    one_of,
-    read_query,
     stamp,
-    text,
 )
 from usage_assets_sandbox.company import Company, Row, email
-from usage_assets_sandbox.company_anthropic import CLAUDE_CALLERS, CLAUDE_CODE_WORKSPACE, CODERS
+from usage_assets_sandbox.company_anthropic import CLAUDE_CALLERS, CLAUDE_CODE_WORKSPACE, CODERS, ORGANIZATION_ID
 from usage_assets_sandbox.company_cursor import FORMER_MEMBER, IDLE_MEMBER, LIMITS, MEMBERS
 from usage_assets_sandbox.company_github_copilot import DEVELOPERS, SEATS, WITHOUT_USE
 from usage_assets_sandbox.company_openai import OPENAI_CALLERS
@@ -59,10 +51,6 @@ NAMES = {
 ARCHIVED = frozenset(("research", "Research"))
 FORMER_MEMBERS_KEY = "goran key"
 ENTERPRISE_SEATS = SEATS[1][1]
-NUMBERED = {
-    "page": Parameter("page", integer(1), default=1),
-    "per_page": Parameter("per_page", integer(1, 100), default=50),
-}
 DELETED_KEYS = frozenset(("kofi evals", "checkout staging"))
 
 
@@ -108,7 +96,7 @@ def _distinct(names: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def _created(n: int) -> datetime:
+def created(n: int) -> datetime:
     return FIRST_CREATED + timedelta(days=n, minutes=7 * n)
 
 
@@ -254,8 +242,8 @@ def _github_copilot() -> dict[str, list[Row]]:
                 "assignee": {"login": login, "id": 5_000_000 + n, "type": "User", "site_admin": False},
                 "assigning_team": {"id": 1, "slug": "platform", "name": "Platform"} if n % 3 else None,
                 "plan_type": "enterprise" if n < ENTERPRISE_SEATS else "business",
-                "created_at": stamp(_created(n)),
-                "updated_at": stamp(_created(n)),
+                "created_at": stamp(created(n)),
+                "updated_at": stamp(created(n)),
                 "last_activity_at": None if n >= len(DEVELOPERS) - WITHOUT_USE else USED_DAILY,
                 "last_activity_editor": "vscode/1.110.0/copilot/1.400.0",
                 "pending_cancellation_date": "2026-12-01" if n == len(DEVELOPERS) - 1 else None,
@@ -288,49 +276,8 @@ def _github_copilot() -> dict[str, list[Row]]:
     }
 
 
-def github_directory_routes(directory: Directory) -> list[BaseRoute]:
-    """The routes to mount at /github_copilot, before its others."""
-    return [
-        endpoint(f"{path}/{name}", partial(_numbered_page, directory, name), github_copilot.bad_parameter)
-        for path, name in (
-            ("/orgs/{organization}/copilot/billing", "seats"),
-            ("/enterprises/{enterprise}/copilot/billing", "seats"),
-            (github_copilot.BILLING, "budgets"),
-            (github_copilot.BILLING_OF_ENTERPRISE, "budgets"),
-        )
-    ]
-
-
-def _in_enterprise(seats: list[Row]) -> Iterator[Row]:
-    """An enterprise's list has a seat for each organization that gives it, and seats of teams."""
-    for n, seat in enumerate(seats):
-        for organization in ("acme-robotics", "acme-labs")[: 1 + (n % 2 == 0)]:
-            yield {**seat, "organization": {"login": organization, "id": len(organization)}}
-    team = {"id": 77, "slug": "night-shift", "name": "Night shift", "type": "Team"}
-    yield {"id": "Team night-shift", "name": None, "assignee": team, "created_at": stamp(_created(0))}
-
-
-def _numbered_page(directory: Directory, name: str, request: Request) -> Row:
-    whose = github_copilot.authorized(request)
-    query = read_query(request, NUMBERED)
-    items = directory.lists["github_copilot"][name]
-    if name == "seats" and "enterprise" in whose:
-        items = [*_in_enterprise(items)]
-    first = (query["page"] - 1) * query["per_page"]
-    left_out = {"name"} if name == "budgets" else {"name", "id"}
-    today = f"{directory.clock.now().date()}T00:00:00Z"
-    page = [
-        {key: today if value == USED_DAILY else value for key, value in item.items() if key not in left_out}
-        for item in items
-    ]
-    return {
-        **({"total_seats": len({item["id"] for item in items})} if name == "seats" else {}),
-        name: page[first : first + query["per_page"]],
-    }
-
-
 def _unix(n: int) -> int:
-    return int(_created(n).timestamp())
+    return int(created(n).timestamp())
 
 
 def _anthropic(company: Company) -> dict[str, list[Row]]:
@@ -348,8 +295,8 @@ def _anthropic(company: Company) -> dict[str, list[Row]]:
                 "period": period,
                 "is_enabled": cents is not None,
                 "scope": {"type": kind, **scope},
-                "created_at": stamp(_created(0)),
-                "updated_at": stamp(_created(1)),
+                "created_at": stamp(created(0)),
+                "updated_at": stamp(created(1)),
             }
             for kind, scope, period, cents in (
                 ("organization", {}, "monthly", "400000"),
@@ -362,14 +309,14 @@ def _anthropic(company: Company) -> dict[str, list[Row]]:
                 ("user", {"user_id": company.identifier("user_01", "bob")}, "daily", None),
             )
         ],
-        "organization": [{"id": anthropic.ORGANIZATION_ID, "type": "organization", "name": "Acme Robotics"}],
+        "organization": [{"id": ORGANIZATION_ID, "type": "organization", "name": "Acme Robotics"}],
         "workspaces": [
             {
                 "id": company.identifier("wrkspc_01", name),
                 "type": "workspace",
                 "name": NAMES.get(name, name),
-                "created_at": stamp(_created(n)),
-                "archived_at": stamp(_created(300 + n)) if name in ARCHIVED else None,
+                "created_at": stamp(created(n)),
+                "archived_at": stamp(created(300 + n)) if name in ARCHIVED else None,
                 "display_color": "#6C5BB9",
                 "data_residency": {"workspace_geo": "us", "allowed_inference_geos": "unrestricted"},
                 "tags": {"team": name.casefold()},
@@ -383,7 +330,7 @@ def _anthropic(company: Company) -> dict[str, list[Row]]:
                 "email": email(person),
                 "name": name or "",
                 "role": "admin" if person == "alice" else "developer",
-                "added_at": stamp(_created(n)),
+                "added_at": stamp(created(n)),
             }
             for n, (person, name) in enumerate(PEOPLE.items())
         ],
@@ -393,7 +340,7 @@ def _anthropic(company: Company) -> dict[str, list[Row]]:
                 "type": "api_key",
                 "name": key,
                 "workspace_id": company.identifier("wrkspc_01", workspace_of[key]),
-                "created_at": stamp(_created(n)),
+                "created_at": stamp(created(n)),
                 "created_by": {"id": company.identifier("user_01", "alice"), "type": "user"},
                 "principal": None,
                 "partial_key_hint": f"sk-ant-api03-...{n:03}",
@@ -409,108 +356,16 @@ def _anthropic(company: Company) -> dict[str, list[Row]]:
 # --- On the wire ------------------------------------------------------------------------------------------------------
 
 
-def openai_directory_routes(directory: Directory) -> list[BaseRoute]:
-    """The routes to mount at /openai/v1, before its others."""
-
-    def route(path: str, listed: str, *parameters: Parameter) -> BaseRoute:
-        paging = (Parameter("after", text), Parameter("limit", integer(1, 100), default=20))
-        known = {parameter.name: parameter for parameter in (*paging, *parameters)}
-
-        def answer(request: Request) -> Any:
-            openai.authenticate(request)
-            query = read_query(request, known)
-            items = [item for item in directory.lists["openai"][listed] if _is_shown(item, query)]
-            if project := request.path_params.get("project_id"):
-                if project not in {item["id"] for item in directory.lists["openai"]["projects"]}:
-                    raise openai.refuse(404, f"Project '{project}' not found.", param=None, code="not_found")
-                items = [item for item in items if item["project"] == project]
-            elif listed == "spend_alerts":
-                items = [item for item in items if item["project"] is None]
-            used = int(directory.clock.now().timestamp())
-            return {"object": "list", **_page_of(request, [_sent(item, used) for item in items], query, "after")}
-
-        return endpoint(path, answer, openai.bad_parameter)
-
-    def limit(request: Request) -> Any:
-        openai.authenticate(request)
-        read_query(request, {})
-        whose = request.path_params.get("project_id", "organization")
-        found = next((each for each in directory.lists["openai"]["spend_limits"] if each["id"] == whose), None)
-        if found is None:
-            raise openai.refuse(404, "Spend limit not found.", param=None, code="not_found")
-        return {name: value for name, value in found.items() if name not in ("id", "name")}
-
-    access = Parameter("owner_project_access", one_of(("active", "inactive", "any")), default="active")
-    return [
-        route("/organization/projects", "projects", INCLUDE_ARCHIVED),
-        route("/organization/users", "users"),
-        route("/organization/projects/{project_id}/api_keys", "project_api_keys", access),
-        route("/organization/projects/{project_id}/service_accounts", "service_accounts"),
-        route("/organization/spend_alerts", "spend_alerts"),
-        route("/organization/projects/{project_id}/spend_alerts", "spend_alerts"),
-        endpoint("/organization/spend_limit", limit, openai.bad_parameter),
-        endpoint("/organization/projects/{project_id}/spend_limit", limit, openai.bad_parameter),
-    ]
-
-
-def anthropic_directory_routes(directory: Directory) -> list[BaseRoute]:
-    """The routes to mount at /anthropic/v1, before its others."""
-
-    def route(path: str, listed: str, *parameters: Parameter) -> BaseRoute:
-        paging = (Parameter("after_id", text), Parameter("limit", integer(1, 1000), default=20))
-        known = {parameter.name: parameter for parameter in (*paging, *parameters)}
-
-        def answer(request: Request) -> Any:
-            anthropic.authenticate(request)
-            query = read_query(request, known)
-            items = [item for item in directory.lists["anthropic"][listed] if _is_shown(item, query)]
-            return _page_of(request, items, query, "after_id")
-
-        return endpoint(path, answer, anthropic.bad_parameter)
-
-    def limits(request: Request) -> Any:
-        anthropic.authenticate(request)
-        if BETA not in request.headers.get("anthropic-beta", "").split(","):
-            raise anthropic.refuse(400, f"anthropic-beta: {BETA} is required")
-        query = read_query(request, {each.name: each for each in PAGES})
-        items = directory.lists["anthropic"]["spend_limits"]
-        begin = int(query["page"] or 0)
-        end = begin + min(query["limit"], request.scope.get("page_size", query["limit"]))
-        data = [{name: value for name, value in item.items() if name != "name"} for item in items[begin:end]]
-        return {"data": data, "next_page": str(end) if end < len(items) else None}
-
-    def me(request: Request) -> Any:
-        anthropic.authenticate(request, analytics=True)  # as nobody knows, the kinder answer
-        read_query(request, {})
-        return directory.lists["anthropic"]["organization"][0]
-
-    return [
-        endpoint("/organizations/me", me, anthropic.bad_parameter),
-        endpoint("/organizations/spend_limits", limits, anthropic.bad_parameter),
-        route("/organizations/workspaces", "workspaces", INCLUDE_ARCHIVED),
-        route("/organizations/users", "users"),
-        route("/organizations/api_keys", "api_keys"),
-    ]
-
-
-BETA = "spend-limit-reads-2026-09-26"
-PAGES = (Parameter("page", text), Parameter("limit", integer(1, 1000), default=20))
 INCLUDE_ARCHIVED = Parameter("include_archived", boolean, default=False)
 
 
-def _is_shown(item: Row, query: Mapping[str, Any]) -> bool:
+def is_shown(item: Row, query: Mapping[str, Any]) -> bool:
     if query.get("include_archived") is False and item["archived_at"]:
         return False
     return query.get("owner_project_access", "any") in ("any", item.get("owner_project_access"))
 
 
-def _sent(item: Row, used: int) -> Row:
-    """An item without what only the directory knows; a key is always in use."""
-    sent = {name: value for name, value in item.items() if name != "project"}
-    return sent | {"last_used_at": used} if "last_used_at" in item else sent
-
-
-def _page_of(request: Request, items: Sequence[Row], query: Mapping[str, Any], cursor: str) -> dict[str, Any]:
+def listed_page(request: Request, items: Sequence[Row], query: Mapping[str, Any], cursor: str) -> dict[str, Any]:
     """One page; the short_page fault makes it shorter. An id that is not in the list is no place to go on from."""
     ids = [item["id"] for item in items]
     after = query[cursor]

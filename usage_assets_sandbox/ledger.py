@@ -8,18 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
-from usage_assets_sandbox import (
-    company_anthropic,
-    company_anthropic_analytics,
-    company_chatgpt,
-    company_cursor,
-    company_focus,
-    company_github_copilot,
-    company_litellm,
-    company_openai,
-    company_openai_legacy,
-    company_openrouter,
-)
 from usage_assets_sandbox.books import Book, Books, Unit
 from usage_assets_sandbox.company import EXACT, Company, DayRows, Row, total
 
@@ -44,27 +32,11 @@ class Clock:
         return self.now().date()
 
 
-USED: Mapping[str, Books] = {
-    "openai": company_openai.BOOKS,
-    "anthropic": company_anthropic.BOOKS,
-    "chatgpt": company_chatgpt.BOOKS,
-    "openai_legacy": company_openai_legacy.BOOKS,
-    "anthropic_analytics": company_anthropic_analytics.BOOKS,
-    "focus": company_focus.BOOKS,
-    "litellm": company_litellm.BOOKS,
-    "openrouter": company_openrouter.BOOKS,
-    "cursor": company_cursor.BOOKS,
-    "github_copilot": company_github_copilot.BOOKS,
-}
-"""Provider -> what is used of it, and the sums that are true of that."""
-BOOKS: Mapping[str, Mapping[str, Book]] = {provider: books.endpoints for provider, books in USED.items()}
-
-
 class Ledger:
     """The books of one company for the clock's last 400 days and today."""
 
-    def __init__(self, seed: int, clock: Clock) -> None:
-        self.clock = clock
+    def __init__(self, seed: int, clock: Clock, books: Mapping[str, Books]) -> None:
+        self.clock, self.books = clock, books
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
@@ -85,8 +57,8 @@ class Ledger:
         """Exact sums per provider, unit and day as decimal strings; a day without a known value is absent."""
         days: dict[str, dict[str, dict[str, str]]] = {}
         totals: dict[str, dict[str, str]] = {}
-        for provider, books in BOOKS.items():
-            sums = self._sums(provider, books, max(start, self.first_day()), min(end, self.clock.today()))
+        for provider, books in self.books.items():
+            sums = self._sums(provider, books.endpoints, max(start, self.first_day()), min(end, self.clock.today()))
             days[provider] = {
                 unit: {day: _plain(value) for day, value in by_day.items()} for unit, by_day in sums.items()
             }
@@ -99,7 +71,7 @@ class Ledger:
         third, rest = rows[::3], [row for n, row in enumerate(rows) if n % 3]
         match change:
             case "scale":
-                dimensions = BOOKS[provider][endpoint].dimensions
+                dimensions = self.books[provider].endpoints[endpoint].dimensions
                 after, touched = [_scaled(row, dimensions, factor) for row in third] + rest, len(third)
             case "add":
                 after, touched = [*rows, self._newcomer(provider, endpoint, day)], 1
@@ -123,13 +95,17 @@ class Ledger:
     def _newcomer(self, provider: str, endpoint: str, day: date) -> Row:
         """A plausible row that the day does not have yet: one of an earlier day, of someone new."""
         self._newcomers += 1
-        earlier = (USED[provider].day(self.company, day - timedelta(days=n))[endpoint] for n in range(1, HISTORY_DAYS))
+        earlier = (
+            self.books[provider].day(self.company, day - timedelta(days=n))[endpoint] for n in range(1, HISTORY_DAYS)
+        )
         row = next(rows[0] for rows in earlier if rows)
-        return row | BOOKS[provider][endpoint].newcomer(self.rows(provider, endpoint, day), self._newcomers)
+        return row | self.books[provider].endpoints[endpoint].newcomer(
+            self.rows(provider, endpoint, day), self._newcomers
+        )
 
     def _day(self, provider: str, day: date) -> DayRows:
         if (provider, day) not in self._days:
-            self._days[provider, day] = USED[provider].day(self.company, day)
+            self._days[provider, day] = self.books[provider].day(self.company, day)
         return self._days[provider, day]
 
     def _sums(

@@ -15,7 +15,7 @@ from usage_assets.config.settings import Settings, whole_file
 from usage_assets.core.installed import EXTENSIONS
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.due import due_days
-from usage_assets.providers import LOOKUPS
+from usage_assets.providers import LOOKUPS, PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
@@ -70,6 +70,8 @@ EXAMPLES_OF_VALUES = {
     "usage_report",
 }
 """Variables without a default that can be written down."""
+ADDRESSES = {provider.base_url_variable.lower() for provider in PROVIDERS.values() if provider.base_url}
+"""Variables that the generated page of settings lists: hardly anybody sets them."""
 
 
 def test_the_page_of_tables_has_every_table_and_column_of_a_warehouse(warehouse: Warehouse) -> None:
@@ -117,14 +119,18 @@ def test_the_example_environment_has_every_variable_and_no_other() -> None:
     }
     assert keys_of_the_documented_connections
     named = [name.lower() for _, name, _ in EXAMPLE]
-    assert sorted(named) == sorted({*Settings.model_fields, *keys_of_the_documented_connections})
+    assert sorted(named) == sorted({*Settings.model_fields, *keys_of_the_documented_connections} - ADDRESSES)
 
 
 @needs(*EXTENSIONS)
 def test_the_example_environment_shows_the_defaults() -> None:
     shown = {name.lower(): value for hidden, name, value in EXAMPLE if value}
     assert not [name for hidden, name, value in EXAMPLE if value and not hidden], "what has a default is a comment"
-    defaults = {name: str(field.default) for name, field in Settings.model_fields.items() if field.default is not None}
+    defaults = {
+        name: str(field.default)
+        for name, field in Settings.model_fields.items()
+        if field.default is not None and name not in ADDRESSES
+    }
     said = {name: value for name, value in shown.items() if name not in EXAMPLES_OF_VALUES}
     assert said == {name: value.lower() if value in ("True", "False") else value for name, value in defaults.items()}
 
@@ -137,7 +143,7 @@ def test_the_reference_has_every_variable_with_its_default() -> None:
         for names, default in re.findall(r"^\| (`[A-Z_`, ]+) \| ([^|]*) \|", rows, flags=re.MULTILINE)
         for name in re.findall(r"[A-Z_]+", names)
     }
-    assert stated.keys() - {"dagster_home"} == set(Settings.model_fields)
+    assert stated.keys() - {"dagster_home"} == Settings.model_fields.keys() - ADDRESSES
     shown = {name.lower(): value for _, name, value in EXAMPLE if value}
     assert {name: stated[name] for name in shown.keys() - EXAMPLES_OF_VALUES} == {
         name: shown[name] for name in shown.keys() - EXAMPLES_OF_VALUES

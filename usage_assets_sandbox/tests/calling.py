@@ -29,7 +29,7 @@ from usage_assets_sandbox.credentials import (
     OPENAI_SESSION_KEY,
     OPENROUTER_MANAGEMENT_KEY,
 )
-from usage_assets_sandbox.github_copilot import REPORTS, signature
+from usage_assets_sandbox.providers.github_copilot import REPORTS, signature
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 TODAY = NOW.date()

@@ -152,7 +152,7 @@ def test_a_control_call_that_makes_no_sense_changes_nothing_and_says_why(sandbox
     for (path, body), message in bodies("""
         ["/clock", {}] -> now is missing
         ["/reset", {"sed": 7}] -> unknown key sed
-        ["/restate", {"provider": "azure", "days": ["2026-11-12"], "change": "add"}] -> provider must be one of openai
+        ["/restate", {"provider": "azure", "days": ["2026-11-12"], "change": "add"}] -> provider must be one of
         ["/restate", {"provider": "openai", "days": ["2027-01-01"], "change": "add"}] -> 2027-01-01 is outside the books
         ["/currency", {"provider": "openai", "days": ["2026-11-12"], "currency": "euro"}] -> a code of three letters
         ["/faults", {"faults": [{"route": "GET /openai", "fault": "rain"}]}] -> fault must be one of status

@@ -19,17 +19,17 @@ from usage_assets.providers import PROVIDERS
 from usage_assets.providers.anthropic_analytics.cuts import CUT_ENDPOINTS
 from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_ENDPOINTS
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_sandbox.credentials import ACCOUNTS
-from usage_assets_sandbox.github_copilot import REPORTS
+from usage_assets_sandbox.providers import EMULATED
+from usage_assets_sandbox.providers.github_copilot import REPORTS
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.fixtures import Sandbox
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
-KEYS = {name: key for name, (key, _, _) in ACCOUNTS.items()}
-PATHS = {name: path for name, (_, path, _) in ACCOUNTS.items()}
-IDS = {name: ids for name, (_, _, ids) in ACCOUNTS.items()}
+KEYS = {name: emulated.key for name, emulated in EMULATED.items()}
+PATHS = {name: emulated.path for name, emulated in EMULATED.items()}
+IDS = {name: emulated.ids for name, emulated in EMULATED.items()}
 """Provider -> what its paths need of a connection."""
 EVERY_ENDPOINT = {
     f"{provider.name}/{endpoint.name}": (provider, endpoint)

@@ -31,7 +31,7 @@ from usage_assets.providers.anthropic_analytics.engagement import ENGAGEMENT_END
 from usage_assets.providers.anthropic_analytics.reports import ACTOR, largest_groups
 from usage_assets.providers.chatgpt.analytics import MEASURES
 from usage_assets.providers.endpoint import Endpoint, Provider
-from usage_assets_sandbox.github_copilot import REPORTS
+from usage_assets_sandbox.providers.github_copilot import REPORTS
 from usage_assets_tests.fetching.conftest import DAY, OVER_HTTP, error_body
 from usage_assets_tests.fixtures import ROOT
 

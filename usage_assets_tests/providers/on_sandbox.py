@@ -13,7 +13,7 @@ from demo.summary import UNITS
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets.testing import Account, ProviderSuite
 from usage_assets.testing.account import Totals
-from usage_assets_sandbox.ledger import BOOKS
+from usage_assets_sandbox.providers import BOOKS
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT, IDS, KEYS, OVER_HTTP, PATHS
 from usage_assets_tests.fixtures import IS_NIGHT, NOW, NewWarehouse, Sandbox, last_days
 
@@ -90,7 +90,7 @@ class SandboxAccount:
 
     def clear(self, day: date) -> None:
         """Empty a day of all books, but of a summary: there is one of each day."""
-        for endpoint in BOOKS[self.name].keys() - {"summaries"}:
+        for endpoint in BOOKS[self.name].endpoints.keys() - {"summaries"}:
             self._change(day, "clear", endpoint=endpoint)
 
     def restate(self, day: date) -> None:

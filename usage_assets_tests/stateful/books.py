@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import date, datetime
 from typing import Any
 
-from usage_assets_sandbox.anthropic import ORGANIZATION_ID
 from usage_assets_sandbox.company import Row, total
+from usage_assets_sandbox.company_anthropic import ORGANIZATION_ID
 from usage_assets_sandbox.company_chatgpt import workspace_row
-from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger, group
+from usage_assets_sandbox.ledger import Clock, Ledger, group
+from usage_assets_sandbox.providers import BOOKS
 
 Content = Counter[frozenset[tuple[str, Any]]]
 """Rows as sets of what they state: column and value. Nulls state nothing."""
@@ -92,7 +93,7 @@ class Books:
     """The books of the company that the seed stands for. Endpoints are named as ``openai/costs``."""
 
     def __init__(self, seed: int, now: datetime) -> None:
-        self.ledger = Ledger(seed, Clock(now))
+        self.ledger = Ledger(seed, Clock(now), BOOKS)
 
     def rows(self, name: str, day: date) -> list[Row]:
         """The rows of a day at the finest grain."""
@@ -111,7 +112,7 @@ class Books:
         if name == "openai/costs" and day < API_KEY_FLOOR:
             dropped = {*dropped, "api_key_id"}
         if dropped:
-            dimensions = BOOKS[provider][endpoint].dimensions
+            dimensions = BOOKS[provider].endpoints[endpoint].dimensions
             rows = group(rows, dimensions, {*dimensions} - {*dropped, "user_email"})
         granted = {"grouped_by": ",".join(sorted({*group_by} - {*dropped})) or None, "user_email": None}
         return content({**row, **granted} for row in STORED.get(name, list)(rows))

@@ -30,7 +30,7 @@ from usage_assets.core.days import DAY, Window
 from usage_assets.core.features import features
 from usage_assets.features.alerts.alarms import COLLECTED
 from usage_assets.warehouse.opened import warehouse_at
-from usage_assets_sandbox.ledger import BOOKS
+from usage_assets_sandbox.providers import BOOKS
 from usage_assets_tests.end_to_end.conftest import Project, settings_of
 from usage_assets_tests.ephemeral import ephemeral_instances_keep_their_connection
 from usage_assets_tests.features.alerts.receiver import Receiver, receiving
@@ -84,7 +84,7 @@ class Company:
     def restate(self, days: Sequence[date]) -> None:
         """Let every provider change every report of some days in each way but one that leaves nothing."""
         for name in self.windows.keys() & BOOKS.keys():
-            for endpoint, change in product(BOOKS[name], ("scale", "add", "remove")):
+            for endpoint, change in product(BOOKS[name].endpoints, ("scale", "add", "remove")):
                 self.project.sandbox.restate(name, *days, change=change, endpoint=endpoint)
 
     def lines(self) -> list[str]:

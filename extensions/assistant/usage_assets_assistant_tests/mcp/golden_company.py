@@ -37,6 +37,7 @@ from usage_assets_sandbox.credentials import (
 )
 from usage_assets_sandbox.directory import Directory
 from usage_assets_sandbox.ledger import Clock, Ledger
+from usage_assets_sandbox.providers import BOOKS
 from usage_assets_tests.end_to_end.conftest import Project, open_project, sandbox_environment, settings_of
 from usage_assets_tests.fixtures import NOW, Sandbox, last_days
 
@@ -126,7 +127,7 @@ def connections_of(folder: Path, address: str) -> str:
 def golden_company(sandbox: Sandbox, folder: Path) -> Iterator[GoldenCompany]:
     """Fill a project: most days twice, the last ones once, one never."""
     clock = Clock(NOW)
-    one = Organization(sandbox, Ledger(DEFAULT_SEED, clock), Directory(DEFAULT_SEED, clock))
+    one = Organization(sandbox, Ledger(DEFAULT_SEED, clock, BOOKS), Directory(DEFAULT_SEED, clock))
     accounting = accounting_of(one)
     file = folder / "connections.toml"
     file.write_text(connections_of(folder, sandbox.base_url) + toml(accounting))

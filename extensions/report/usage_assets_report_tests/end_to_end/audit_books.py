@@ -40,7 +40,8 @@ from usage_assets_report_tests.end_to_end.audit_sums import (
 )
 from usage_assets_sandbox.company import EXACT
 from usage_assets_sandbox.company_cursor import SERVICE_ACCOUNT_ID, SERVICE_ACCOUNT_NAME
-from usage_assets_sandbox.ledger import BOOKS, Ledger, group
+from usage_assets_sandbox.ledger import Ledger, group
+from usage_assets_sandbox.providers import BOOKS
 from usage_assets_tests.stateful.books import API_KEY_FLOOR, STORED
 
 Content = Counter[Hashable]
@@ -169,10 +170,10 @@ def raw_rows(account: Account, day: date) -> dict[str, list[Row]]:
     """Table -> rows of the day, control totals included."""
     tables: dict[str, list[Row]] = {}
     for endpoint in PROVIDERS[account.provider].endpoints:
-        if endpoint.name not in (account.endpoints or BOOKS[account.provider]):
+        if endpoint.name not in (account.endpoints or BOOKS[account.provider].endpoints):
             continue
         name = endpoint.name.partition("_by_")[0]  # a cut is of the book of the whole
-        book = BOOKS[account.provider][name]
+        book = BOOKS[account.provider].endpoints[name]
         rows = account.ledger.rows(account.provider, name, day)
         name = f"{account.provider}/{name}"
         granted = {*endpoint.group_by}

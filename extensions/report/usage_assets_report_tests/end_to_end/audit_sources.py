@@ -23,8 +23,6 @@ from usage_assets_report_tests.end_to_end.audit_sums import (
     times,
     total,
 )
-from usage_assets_sandbox.anthropic_analytics import PROJECT_NUMBER
-from usage_assets_sandbox.anthropic_engagement import OFFICE, TOOLS
 from usage_assets_sandbox.company import email
 from usage_assets_sandbox.company_cursor import BILLED, COVERED, OWN_KEY, SERVICE_ACCOUNT_ID, SERVICE_ACCOUNT_NAME
 from usage_assets_sandbox.company_focus import ACCOUNTS, BEDROCK, METERS
@@ -32,7 +30,9 @@ from usage_assets_sandbox.company_litellm import MEASURES, TEAMS
 from usage_assets_sandbox.company_openai_legacy import MEASURES as LEGACY_MEASURES
 from usage_assets_sandbox.credentials import COPILOT_ORGANIZATION
 from usage_assets_sandbox.directory import cursor_member_id
-from usage_assets_sandbox.focus import PAYER
+from usage_assets_sandbox.providers.anthropic_analytics import PROJECT_NUMBER
+from usage_assets_sandbox.providers.anthropic_engagement import OFFICE, TOOLS
+from usage_assets_sandbox.providers.focus import PAYER
 
 # --- Rows: endpoint -> what is stored of a day's rows of the books ----------------------------------------------------
 

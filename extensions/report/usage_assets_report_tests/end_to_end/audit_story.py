@@ -41,7 +41,6 @@ from usage_assets.providers import PROVIDERS
 from usage_assets_report_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
 from usage_assets_report_tests.end_to_end.audit_sums import DAILY, by, total
 from usage_assets_report_tests.end_to_end.audit_views import whole_units
-from usage_assets_sandbox.anthropic_engagement import PATHS, latest_day
 from usage_assets_sandbox.company_github_copilot import CREDITS_SINCE
 from usage_assets_sandbox.control import DEFAULT_SEED
 from usage_assets_sandbox.credentials import (
@@ -58,7 +57,9 @@ from usage_assets_sandbox.credentials import (
     OPENROUTER_MANAGEMENT_KEY,
 )
 from usage_assets_sandbox.directory import Directory
-from usage_assets_sandbox.ledger import BOOKS, Clock, Ledger
+from usage_assets_sandbox.ledger import Clock, Ledger
+from usage_assets_sandbox.providers import BOOKS
+from usage_assets_sandbox.providers.anthropic_engagement import PATHS, latest_day
 from usage_assets_tests.end_to_end.conftest import Project, lose, open_project, sandbox_environment, settings_of
 from usage_assets_tests.end_to_end.test_refusals import failures
 from usage_assets_tests.fixtures import NO_KEYS, Sandbox, running_sandbox
@@ -174,7 +175,7 @@ class Organization:
     def at(cls, sandbox: Sandbox, seed: int, folder: Path = Path()) -> "Organization":
         """The company of a seed, whose books are open from the first day of the audit to its end."""
         clock = Clock(datetime.combine(LAST, time(12), UTC))
-        return cls(sandbox, Ledger(seed, clock), Directory(seed, clock), Bills(folder / BILLS))
+        return cls(sandbox, Ledger(seed, clock, BOOKS), Directory(seed, clock), Bills(folder / BILLS))
 
     def rows(self, name: str, day: date) -> list[dict[str, Any]]:
         """What the books have of an endpoint, such as ``openai/costs``, and a day."""
@@ -762,7 +763,7 @@ def restate(one: Organization, other: Organization, days: Sequence[date]) -> Non
     for name in ("cursor/daily_usage", "github_copilot/users_1_day", "github_copilot/organization_1_day"):
         one.restate(name, days[-2], "scale", 2)
     newer = [day for day in days if day >= NEWER_SINCE]
-    for n, name in enumerate(BOOKS["anthropic_analytics"]):
+    for n, name in enumerate(BOOKS["anthropic_analytics"].endpoints):
         change, factor = CHANGES[0 if name in ALWAYS else n % len(CHANGES)]
         one.restate(f"anthropic_analytics/{name}", newer[-1 - n % len(newer)], change, factor)
 
@@ -800,7 +801,7 @@ ONCE_MORE = """
 def restate_once_more(one: Organization, other: Organization, day: date) -> None:
     """A day of the month before, which is invoiced."""
     scale((one, other), day, ONCE_MORE)
-    for name in BOOKS["anthropic_analytics"]:
+    for name in BOOKS["anthropic_analytics"].endpoints:
         one.restate(f"anthropic_analytics/{name}", max(day, NEWER_SINCE), "scale", 2)
 
 

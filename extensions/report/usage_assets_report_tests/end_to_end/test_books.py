@@ -45,9 +45,9 @@ from usage_assets_report_tests.end_to_end.audit_story import (
     story_of,
 )
 from usage_assets_report_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, added, by, picked, total
-from usage_assets_sandbox.anthropic_engagement import latest_day
 from usage_assets_sandbox.company_anthropic import claude_lines
 from usage_assets_sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
+from usage_assets_sandbox.providers.anthropic_engagement import latest_day
 from usage_assets_tests.end_to_end.conftest import ONE_PLAN_PER_ASSET
 from usage_assets_tests.end_to_end.test_backfill import RELATIONS
 from usage_assets_tests.end_to_end.test_port_connection import in_port as described_in_port

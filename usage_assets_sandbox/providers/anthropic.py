@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
 from usage_assets_sandbox.api import (
     DAY_SECONDS,
@@ -33,13 +33,14 @@ from usage_assets_sandbox.api import (
     unix,
 )
 from usage_assets_sandbox.company import Row
-from usage_assets_sandbox.company_anthropic import BOOKS
+from usage_assets_sandbox.company_anthropic import BOOKS, ORGANIZATION_ID
 from usage_assets_sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, is_one_of
+from usage_assets_sandbox.directory import INCLUDE_ARCHIVED, Directory, is_shown, listed_page
 from usage_assets_sandbox.ledger import Ledger, group
+from usage_assets_sandbox.sandbox import Emulated, Sandbox
 
 API_VERSION = "2023-06-01"
 FAST_MODE_BETA = "fast-mode-2026-02-01"  # the header that allows grouping and filtering by speed
-ORGANIZATION_ID = "12345678-1234-5678-1234-567812345678"
 MAX_GROUP_BY = 5
 REQUEST_ID = "req_011CSandbox"
 ERROR_TYPES = {
@@ -137,14 +138,19 @@ CLAUDE_CODE_PARAMETERS = {
 }
 
 
-def anthropic_routes(ledger: Ledger) -> list[BaseRoute]:
-    """The routes to mount at /anthropic/v1."""
+LIMITS_BETA = "spend-limit-reads-2026-09-26"
+LIMITS_PAGES = (Parameter("page", text), Parameter("limit", integer(1, 1000), default=20))
+
+
+def _routes(sandbox: Sandbox) -> list[Mount]:
+    ledger = sandbox.ledger
 
     def bucketed(path: str, report: Report) -> BaseRoute:
         parameters = _parameters(report)
         return endpoint(path, lambda request: _report_page(ledger, report, parameters, request), bad_parameter)
 
-    return [
+    routes = [
+        *_lists(sandbox.directory),
         bucketed("/organizations/usage_report/messages", MESSAGES),
         bucketed("/organizations/cost_report", COST_REPORT),
         endpoint(
@@ -153,6 +159,45 @@ def anthropic_routes(ledger: Ledger) -> list[BaseRoute]:
             bad_parameter,
         ),
         catch_all(lambda _request: refuse(404, "Not found")),
+    ]
+    return [Mount("/anthropic/v1", routes=routes)]
+
+
+def _lists(directory: Directory) -> list[BaseRoute]:
+    def route(path: str, listed: str, *parameters: Parameter) -> BaseRoute:
+        paging = (Parameter("after_id", text), Parameter("limit", integer(1, 1000), default=20))
+        known = {parameter.name: parameter for parameter in (*paging, *parameters)}
+
+        def answer(request: Request) -> Any:
+            authenticate(request)
+            query = read_query(request, known)
+            items = [item for item in directory.lists["anthropic"][listed] if is_shown(item, query)]
+            return listed_page(request, items, query, "after_id")
+
+        return endpoint(path, answer, bad_parameter)
+
+    def limits(request: Request) -> Any:
+        authenticate(request)
+        if LIMITS_BETA not in request.headers.get("anthropic-beta", "").split(","):
+            raise refuse(400, f"anthropic-beta: {LIMITS_BETA} is required")
+        query = read_query(request, {each.name: each for each in LIMITS_PAGES})
+        items = directory.lists["anthropic"]["spend_limits"]
+        begin = int(query["page"] or 0)
+        end = begin + min(query["limit"], request.scope.get("page_size", query["limit"]))
+        data = [{name: value for name, value in item.items() if name != "name"} for item in items[begin:end]]
+        return {"data": data, "next_page": str(end) if end < len(items) else None}
+
+    def me(request: Request) -> Any:
+        authenticate(request, analytics=True)  # as nobody knows, the kinder answer
+        read_query(request, {})
+        return directory.lists["anthropic"]["organization"][0]
+
+    return [
+        endpoint("/organizations/me", me, bad_parameter),
+        endpoint("/organizations/spend_limits", limits, bad_parameter),
+        route("/organizations/workspaces", "workspaces", INCLUDE_ARCHIVED),
+        route("/organizations/users", "users"),
+        route("/organizations/api_keys", "api_keys"),
     ]
 
 
@@ -280,9 +325,12 @@ def _claude_code_model(used: Row) -> dict[str, Any]:
 
 
 def refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> RefusedError:
-    error = {"type": ERROR_TYPES[status], "message": message}
+    error = {"type": ERROR_TYPES.get(status, "invalid_request_error"), "message": message}
     return RefusedError(status, {"type": "error", "error": error, "request_id": REQUEST_ID}, headers)
 
 
 def bad_parameter(problem: BadParameterError) -> RefusedError:
     return refuse(400, PROBLEMS[problem.problem].format(name=problem.name, **problem.context))
+
+
+EMULATED = Emulated(BOOKS, _routes, key=ANTHROPIC_ADMIN_KEY, path="anthropic")

@@ -7,12 +7,13 @@ docs.github.com, as listed in fixtures/README.md; the shape ``repeated`` is what
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from usage_assets_sandbox.api import (
     BadParameterError,
@@ -24,9 +25,11 @@ from usage_assets_sandbox.api import (
     iso_date,
     json_response,
     read_query,
+    stamp,
     text,
 )
 from usage_assets_sandbox.company import Row
+from usage_assets_sandbox.company_github_copilot import BOOKS
 from usage_assets_sandbox.credentials import (
     COPILOT_ENTERPRISE,
     COPILOT_ORGANIZATION,
@@ -34,7 +37,9 @@ from usage_assets_sandbox.credentials import (
     COPILOT_TOKEN,
     is_one_of,
 )
+from usage_assets_sandbox.directory import USED_DAILY, Directory, created
 from usage_assets_sandbox.ledger import Ledger
+from usage_assets_sandbox.sandbox import Emulated, Sandbox
 from usage_assets_sandbox.shapes import Shapes
 
 PARAMETERS = {
@@ -44,6 +49,10 @@ PARAMETERS = {
         Parameter("month", integer(1, 12), required=True),
         Parameter("day", integer(1, 31), required=True),
     )
+}
+NUMBERED = {
+    "page": Parameter("page", integer(1), default=1),
+    "per_page": Parameter("per_page", integer(1, 100), default=50),
 }
 OF_ENTERPRISE = PARAMETERS | {"cost_center_id": Parameter("cost_center_id", text)}
 BILLING = "/organizations/{organization}/settings/billing"
@@ -75,9 +84,10 @@ PULL_REQUESTS = {
 DOCUMENTATION = "https://docs.github.com/rest/billing/usage"
 
 
-def github_copilot_routes(ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
-    """The routes to mount at /github_copilot."""
-    return [
+def _routes(sandbox: Sandbox) -> list[Mount]:
+    ledger, shapes = sandbox.ledger, sandbox.shapes
+    routes = [
+        *_lists(sandbox.directory),
         *(route for billing in (BILLING, BILLING_OF_ENTERPRISE) for route in _billing(billing, ledger, shapes)),
         _links(f"{METRICS}/users-1-day", ledger, "users_1_day"),
         _links(f"{METRICS}/organization-1-day", ledger, "organization_1_day"),
@@ -85,6 +95,47 @@ def github_copilot_routes(ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
         _links(f"{METRICS_OF_ENTERPRISE}/enterprise-1-day", ledger, "enterprise_1_day"),
         catch_all(lambda _request: _refuse(404, "Not Found")),
     ]
+    return [Mount("/github_copilot", routes=routes), Mount(REPORTS, routes=_files(ledger))]
+
+
+def _lists(directory: Directory) -> list[BaseRoute]:
+    return [
+        endpoint(f"{path}/{name}", partial(_numbered_page, directory, name), bad_parameter)
+        for path, name in (
+            ("/orgs/{organization}/copilot/billing", "seats"),
+            ("/enterprises/{enterprise}/copilot/billing", "seats"),
+            (BILLING, "budgets"),
+            (BILLING_OF_ENTERPRISE, "budgets"),
+        )
+    ]
+
+
+def _in_enterprise(seats: list[Row]) -> Iterator[Row]:
+    """An enterprise's list has a seat for each organization that gives it, and seats of teams."""
+    for n, seat in enumerate(seats):
+        for organization in ("acme-robotics", "acme-labs")[: 1 + (n % 2 == 0)]:
+            yield {**seat, "organization": {"login": organization, "id": len(organization)}}
+    team = {"id": 77, "slug": "night-shift", "name": "Night shift", "type": "Team"}
+    yield {"id": "Team night-shift", "name": None, "assignee": team, "created_at": stamp(created(0))}
+
+
+def _numbered_page(directory: Directory, name: str, request: Request) -> Row:
+    whose = authorized(request)
+    query = read_query(request, NUMBERED)
+    items = directory.lists["github_copilot"][name]
+    if name == "seats" and "enterprise" in whose:
+        items = [*_in_enterprise(items)]
+    first = (query["page"] - 1) * query["per_page"]
+    left_out = {"name"} if name == "budgets" else {"name", "id"}
+    today = f"{directory.clock.now().date()}T00:00:00Z"
+    page = [
+        {key: today if value == USED_DAILY else value for key, value in item.items() if key not in left_out}
+        for item in items
+    ]
+    return {
+        **({"total_seats": len({item["id"] for item in items})} if name == "seats" else {}),
+        name: page[first : first + query["per_page"]],
+    }
 
 
 def _billing(path: str, ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
@@ -101,8 +152,8 @@ def _billing(path: str, ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
     ]
 
 
-def report_routes(ledger: Ledger) -> list[BaseRoute]:
-    """The routes to mount at REPORTS: files, for whoever has a link and shows no other credentials."""
+def _files(ledger: Ledger) -> list[BaseRoute]:
+    """Files, for whoever has a link and shows no other credentials."""
 
     async def file(request: Request) -> Response:
         report, day, part = (request.path_params[name] for name in ("report", "day", "part"))
@@ -242,3 +293,8 @@ def _refuse(status: int, message: str) -> RefusedError:
 
 def bad_parameter(problem: BadParameterError) -> RefusedError:
     return _refuse(400, f"Problem with '{problem.name}': {problem.problem}")
+
+
+EMULATED = Emulated(
+    BOOKS, _routes, key=COPILOT_TOKEN, path="github_copilot", ids={"organization": COPILOT_ORGANIZATION}
+)

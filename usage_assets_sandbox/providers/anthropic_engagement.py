@@ -5,14 +5,13 @@ fixtures/README.md; it does not say in which words a day is refused, only that t
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from usage_assets_sandbox.anthropic_analytics import API_VERSIONS, FIRST_DAY, bad_parameter, refuse
 from usage_assets_sandbox.api import (
     PageTokenError,
     Parameter,
@@ -28,6 +27,7 @@ from usage_assets_sandbox.api import (
 from usage_assets_sandbox.company import Row, email
 from usage_assets_sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_PARENT_KEY
 from usage_assets_sandbox.ledger import Ledger
+from usage_assets_sandbox.providers.anthropic import bad_parameter, refuse
 
 PATHS = {
     "summaries": "summaries",
@@ -38,6 +38,8 @@ PATHS = {
     "artifacts": "artifacts",
     "chat_projects": "apps/chat/projects",
 }
+API_VERSIONS = ("2023-06-01", "2026-10-21")
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 LAG = timedelta(hours=4)
 LAGS = {"skills": timedelta(hours=28)}
 """How long after its end a day is there: skills take a day longer."""
@@ -46,11 +48,11 @@ OFFICE = ("excel", "outlook", "powerpoint", "word")
 LONGEST_RANGE = timedelta(days=366)
 
 
-def anthropic_engagement_routes(ledger: Ledger) -> list[BaseRoute]:
-    """The routes to mount at /anthropic/v1, before those that answer everything else there."""
+def engagement_routes(ledger: Ledger) -> list[BaseRoute]:
+    """The routes to mount at the address of the analytics."""
 
     def route(name: str, path: str) -> BaseRoute:
-        return endpoint(f"/organizations/analytics/{path}", lambda request: _page(ledger, name, request), bad_parameter)
+        return endpoint(f"/{path}", lambda request: _page(ledger, name, request), bad_parameter)
 
     return [route(name, path) for name, path in PATHS.items()]
 

@@ -13,8 +13,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from usage_assets_sandbox.company import Row
-from usage_assets_sandbox.company_focus import ACCOUNTS, BEDROCK
+from usage_assets_sandbox.company_focus import ACCOUNTS, BEDROCK, BOOKS
 from usage_assets_sandbox.ledger import Ledger
+from usage_assets_sandbox.sandbox import Emulated
 
 HEADER = (
     "AvailabilityZone,BilledCost,BillingAccountId,BillingAccountName,BillingAccountType,BillingCurrency,"
@@ -114,3 +115,6 @@ def _next_month(day: date) -> date:
 
 def _stamp(day: date) -> str:
     return f"{day}T00:00:00.000Z"
+
+
+EMULATED = Emulated(BOOKS)

@@ -12,7 +12,7 @@ from typing import Any
 from zlib import crc32
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
 from usage_assets_sandbox.api import (
     DAY_SECONDS,
@@ -35,7 +35,10 @@ from usage_assets_sandbox.api import (
 from usage_assets_sandbox.company import Row
 from usage_assets_sandbox.company_openai import BOOKS
 from usage_assets_sandbox.credentials import OPENAI_ADMIN_KEY, is_one_of
+from usage_assets_sandbox.directory import INCLUDE_ARCHIVED, Directory, is_shown, listed_page
 from usage_assets_sandbox.ledger import Ledger, group
+from usage_assets_sandbox.providers.openai_legacy import legacy_routes
+from usage_assets_sandbox.sandbox import Emulated, Sandbox
 
 LOOKBACK_DAYS = 365
 MODIFIED_QUERY = "The page token is invalid, have you modified the query parameters?"
@@ -149,14 +152,61 @@ USAGE = (
 )
 
 
-def openai_routes(ledger: Ledger) -> list[BaseRoute]:
-    """The routes to mount at /openai/v1."""
-
+def _routes(sandbox: Sandbox) -> list[Mount]:
     def route(report: Report) -> BaseRoute:
         parameters = _parameters(report)
-        return endpoint(report.path, lambda request: _page(ledger, report, parameters, request), bad_parameter)
+        return endpoint(report.path, lambda request: _page(sandbox.ledger, report, parameters, request), bad_parameter)
 
-    return [*map(route, (COSTS, *USAGE)), catch_all(_unknown_url)]
+    reports = [*_lists(sandbox.directory), *map(route, (COSTS, *USAGE)), catch_all(_unknown_url)]
+    return [Mount("/openai/v1", routes=[*legacy_routes(sandbox.ledger), *reports])]
+
+
+def _lists(directory: Directory) -> list[BaseRoute]:
+    def route(path: str, listed: str, *parameters: Parameter) -> BaseRoute:
+        paging = (Parameter("after", text), Parameter("limit", integer(1, 100), default=20))
+        known = {parameter.name: parameter for parameter in (*paging, *parameters)}
+
+        def answer(request: Request) -> Any:
+            authenticate(request)
+            query = read_query(request, known)
+            items = [item for item in directory.lists["openai"][listed] if is_shown(item, query)]
+            if project := request.path_params.get("project_id"):
+                if project not in {item["id"] for item in directory.lists["openai"]["projects"]}:
+                    raise refuse(404, f"Project '{project}' not found.", param=None, code="not_found")
+                items = [item for item in items if item["project"] == project]
+            elif listed == "spend_alerts":
+                items = [item for item in items if item["project"] is None]
+            used = int(directory.clock.now().timestamp())
+            return {"object": "list", **listed_page(request, [_sent(item, used) for item in items], query, "after")}
+
+        return endpoint(path, answer, bad_parameter)
+
+    def limit(request: Request) -> Any:
+        authenticate(request)
+        read_query(request, {})
+        whose = request.path_params.get("project_id", "organization")
+        found = next((each for each in directory.lists["openai"]["spend_limits"] if each["id"] == whose), None)
+        if found is None:
+            raise refuse(404, "Spend limit not found.", param=None, code="not_found")
+        return {name: value for name, value in found.items() if name not in ("id", "name")}
+
+    access = Parameter("owner_project_access", one_of(("active", "inactive", "any")), default="active")
+    return [
+        route("/organization/projects", "projects", INCLUDE_ARCHIVED),
+        route("/organization/users", "users"),
+        route("/organization/projects/{project_id}/api_keys", "project_api_keys", access),
+        route("/organization/projects/{project_id}/service_accounts", "service_accounts"),
+        route("/organization/spend_alerts", "spend_alerts"),
+        route("/organization/projects/{project_id}/spend_alerts", "spend_alerts"),
+        endpoint("/organization/spend_limit", limit, bad_parameter),
+        endpoint("/organization/projects/{project_id}/spend_limit", limit, bad_parameter),
+    ]
+
+
+def _sent(item: Row, used: int) -> Row:
+    """An item without what only the directory knows; a key is always in use."""
+    sent = {name: value for name, value in item.items() if name != "project"}
+    return sent | {"last_used_at": used} if "last_used_at" in item else sent
 
 
 def _parameters(report: Report) -> dict[str, Parameter]:
@@ -244,3 +294,6 @@ def bad_parameter(problem: BadParameterError) -> RefusedError:
 
 def _unknown_url(request: Request) -> RefusedError:
     return refuse(404, f"Invalid URL ({request.method} {request.url.path})", param=None, code=None)
+
+
+EMULATED = Emulated(BOOKS, _routes, key=OPENAI_ADMIN_KEY, path="openai/v1")

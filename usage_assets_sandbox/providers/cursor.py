@@ -12,7 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Mount, Route
 
 from usage_assets_sandbox.api import RefusedError, catch_all, days_between, json_response, unix
 from usage_assets_sandbox.company import Row, email, total
@@ -20,6 +20,7 @@ from usage_assets_sandbox.company_cursor import (
     ABORTED,
     ACTIVITY,
     BILLED,
+    BOOKS,
     COVERED,
     CYCLE_STARTS,
     ENUM,
@@ -30,6 +31,7 @@ from usage_assets_sandbox.company_cursor import (
 from usage_assets_sandbox.credentials import CURSOR_API_KEY, is_one_of
 from usage_assets_sandbox.directory import Directory, cursor_member_id
 from usage_assets_sandbox.ledger import Ledger
+from usage_assets_sandbox.sandbox import Emulated, Sandbox
 
 FIELDS = ("startDate", "endDate", "page", "pageSize")
 PAGE_FIELDS = ("page", "pageSize")
@@ -40,15 +42,16 @@ NOON = 43_200_000
 Body = dict[str, Any]
 
 
-def cursor_routes(ledger: Ledger, directory: Directory) -> list[BaseRoute]:
-    """The routes to mount at /cursor."""
-    return [
+def _routes(sandbox: Sandbox) -> list[Mount]:
+    ledger, directory = sandbox.ledger, sandbox.directory
+    routes = [
         _route("/teams/members", "GET", lambda _request, _body: {"teamMembers": directory.lists["cursor"]["members"]}),
         _route("/teams/filtered-usage-events", "POST", lambda request, body: _events(ledger, request, body)),
         _route("/teams/daily-usage-data", "POST", lambda request, body: _days(ledger, request, body)),
         _route("/teams/spend", "POST", lambda request, body: _spend(ledger, directory, request, body)),
         catch_all(lambda _request: _refuse(404, "Not Found")),
     ]
+    return [Mount("/cursor", routes=routes)]
 
 
 def _route(path: str, method: str, answer: Callable[[Request, Body], Any]) -> Route:
@@ -266,3 +269,6 @@ def _day(milliseconds: int) -> date:
 
 def _refuse(status: int, message: str, error: str = "Bad Request") -> RefusedError:
     return RefusedError(status, {"error": error, "message": message})
+
+
+EMULATED = Emulated(BOOKS, _routes, key=CURSOR_API_KEY, path="cursor")

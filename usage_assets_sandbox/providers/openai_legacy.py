@@ -22,8 +22,10 @@ from usage_assets_sandbox.api import (
     unix,
 )
 from usage_assets_sandbox.company import Row, total
+from usage_assets_sandbox.company_openai_legacy import BOOKS
 from usage_assets_sandbox.credentials import OPENAI_SESSION_KEY
 from usage_assets_sandbox.ledger import Ledger
+from usage_assets_sandbox.sandbox import Emulated
 
 BILLING = {name: Parameter(name, iso_date, required=True) for name in ("start_date", "end_date")}
 USAGE = {"date": Parameter("date", iso_date, required=True)}
@@ -49,7 +51,7 @@ EMPTY_LISTS = ("ft_data", "assistant_code_interpreter_data", "retrieval_storage_
 SPAN_SECONDS = 300
 
 
-def openai_legacy_routes(ledger: Ledger) -> list[BaseRoute]:
+def legacy_routes(ledger: Ledger) -> list[BaseRoute]:
     """The routes to mount at /openai/v1, before those that answer everything else there."""
     return [
         endpoint("/dashboard/billing/usage", lambda request: _billing(ledger, request), _bad_parameter),
@@ -127,3 +129,6 @@ def _refuse(status: int, message: str, kind: str) -> RefusedError:
 def _bad_parameter(problem: BadParameterError) -> RefusedError:
     message = PROBLEMS[problem.problem].format(name=problem.name)
     return _refuse(400, message, "invalid_request_error")
+
+
+EMULATED = Emulated(BOOKS, key=OPENAI_SESSION_KEY, path="openai/v1")

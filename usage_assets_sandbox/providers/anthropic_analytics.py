@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
-from usage_assets_sandbox.anthropic import ERROR_TYPES, PROBLEMS, REQUEST_ID
 from usage_assets_sandbox.api import (
-    BadParameterError,
     ExpiredTokenError,
     PageTokenError,
     Parameter,
-    RefusedError,
+    catch_all,
     days_between,
     endpoint,
     integer,
@@ -36,11 +35,12 @@ from usage_assets_sandbox.company_anthropic_analytics import ACTOR, BOOKS
 from usage_assets_sandbox.credentials import ANTHROPIC_ADMIN_KEY, ANTHROPIC_ANALYTICS_KEY, ANTHROPIC_PARENT_KEY
 from usage_assets_sandbox.directory import PEOPLE
 from usage_assets_sandbox.ledger import Ledger, group
+from usage_assets_sandbox.providers.anthropic import bad_parameter, refuse
+from usage_assets_sandbox.providers.anthropic_engagement import API_VERSIONS, FIRST_DAY, engagement_routes
+from usage_assets_sandbox.sandbox import Emulated, Sandbox
 from usage_assets_sandbox.shapes import Shapes
 
-API_VERSIONS = ("2023-06-01", "2026-10-21")
 BETA = "analytics-usage-cost-2026-08-24"
-FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 LOOKBACK = timedelta(days=365)
 LONGEST_RANGE = timedelta(days=31)
 REFRESHED_EVERY = timedelta(hours=4)
@@ -85,15 +85,14 @@ REPORTS = (
 )
 
 
-def anthropic_analytics_routes(ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
-    """The routes to mount at /anthropic/v1, before those that answer everything else there."""
-
+def _routes(sandbox: Sandbox) -> list[Mount]:
     def route(report: Report) -> BaseRoute:
         parameters = _parameters(report)
-        path = f"/organizations/analytics/{report.name}"
-        return endpoint(path, lambda request: _page(ledger, shapes, report, parameters, request), bad_parameter)
+        page = partial(_page, sandbox.ledger, sandbox.shapes, report, parameters)
+        return endpoint(f"/{report.name}", page, bad_parameter)
 
-    return [route(report) for report in REPORTS]
+    routes = [*map(route, REPORTS), *engagement_routes(sandbox.ledger), catch_all(lambda _: refuse(404, "Not found"))]
+    return [Mount("/anthropic/v1/organizations/analytics", routes=routes)]
 
 
 def _parameters(report: Report) -> dict[str, Parameter]:
@@ -292,12 +291,4 @@ def _measures(report: Report, row: Row) -> dict[str, Any]:
     }
 
 
-def refuse(status: int, message: str) -> RefusedError:
-    """An error of the API."""
-    error = {"type": ERROR_TYPES.get(status, "invalid_request_error"), "message": message}
-    return RefusedError(status, {"type": "error", "error": error, "request_id": REQUEST_ID})
-
-
-def bad_parameter(problem: BadParameterError) -> RefusedError:
-    """The refusal of a parameter."""
-    return refuse(400, PROBLEMS[problem.problem].format(name=problem.name, **problem.context))
+EMULATED = Emulated(BOOKS, _routes, key=ANTHROPIC_ANALYTICS_KEY, path="anthropic")

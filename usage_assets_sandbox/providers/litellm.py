@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.routing import Mount
 
 from usage_assets_sandbox.api import (
     BadParameterError,
@@ -23,9 +23,10 @@ from usage_assets_sandbox.api import (
     text,
 )
 from usage_assets_sandbox.company import Row, total
-from usage_assets_sandbox.company_litellm import ENTITIES, MEASURES, TEAMS
+from usage_assets_sandbox.company_litellm import BOOKS, ENTITIES, MEASURES, TEAMS
 from usage_assets_sandbox.credentials import LITELLM_MASTER_KEY, is_one_of
 from usage_assets_sandbox.ledger import Ledger
+from usage_assets_sandbox.sandbox import Emulated, Sandbox
 
 UNASSIGNED = "Unassigned"
 NOT_MEASURED = (
@@ -39,12 +40,13 @@ NOT_MEASURED = (
 )
 
 
-def litellm_routes(ledger: Ledger) -> list[BaseRoute]:
-    """The routes to mount at /litellm."""
-    return [
+def _routes(sandbox: Sandbox) -> list[Mount]:
+    ledger = sandbox.ledger
+    routes = [
         *(endpoint(f"/{path}/daily/activity", partial(_report, ledger, path), _unprocessable) for path in ENTITIES),
         catch_all(lambda _request: RefusedError(404, {"detail": "Not Found"})),
     ]
+    return [Mount("/litellm", routes=routes)]
 
 
 def _report(ledger: Ledger, path: str, request: Request) -> dict[str, Any]:
@@ -157,3 +159,6 @@ def _metrics(rows: Sequence[Row]) -> dict[str, Any]:
 def _unprocessable(problem: BadParameterError) -> RefusedError:
     detail = {"type": problem.problem, "loc": ["query", problem.name], "msg": problem.problem, "input": problem.value}
     return RefusedError(422, {"detail": [detail]})
+
+
+EMULATED = Emulated(BOOKS, _routes, key=LITELLM_MASTER_KEY, path="litellm")

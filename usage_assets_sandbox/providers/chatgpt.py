@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.routing import Mount
 
 from usage_assets_sandbox.api import (
     BadParameterError,
@@ -30,10 +30,11 @@ from usage_assets_sandbox.api import (
     unix_day,
 )
 from usage_assets_sandbox.company import Row, total
-from usage_assets_sandbox.company_chatgpt import workspace_row
+from usage_assets_sandbox.company_chatgpt import BOOKS, workspace_row
 from usage_assets_sandbox.credentials import CHATGPT_ANALYTICS_KEY, CHATGPT_WORKSPACE_ID, is_one_of
 from usage_assets_sandbox.ledger import Ledger
-from usage_assets_sandbox.shapes import CODEX_SHAPES, Shapes
+from usage_assets_sandbox.sandbox import Emulated, Sandbox
+from usage_assets_sandbox.shapes import CODEX_SHAPES
 
 LOOKBACK_DAYS = 90
 DEFAULT_DAYS = 30
@@ -64,9 +65,9 @@ PROBLEMS = {
 }
 
 
-def chatgpt_routes(ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
-    """The routes to mount at /chatgpt/v1."""
-    return [
+def _routes(sandbox: Sandbox) -> list[Mount]:
+    ledger, shapes = sandbox.ledger, sandbox.shapes
+    routes = [
         endpoint(
             "/analytics/codex/workspaces/{workspace_id}/usage",
             lambda request: _page(ledger, request, RESULTS[shapes.codex_usage]),
@@ -74,6 +75,7 @@ def chatgpt_routes(ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
         ),
         catch_all(lambda _request: RefusedError(404, {"detail": "Not Found"})),
     ]
+    return [Mount("/chatgpt/v1", routes=routes)]
 
 
 def _page(ledger: Ledger, request: Request, result: Callable[[Row, date], Row]) -> dict[str, Any]:
@@ -163,3 +165,8 @@ def _bad_parameter(problem: BadParameterError) -> RefusedError:
         "ctx": problem.context,
     }
     return RefusedError(422, {"detail": [detail]})
+
+
+EMULATED = Emulated(
+    BOOKS, _routes, key=CHATGPT_ANALYTICS_KEY, path="chatgpt", ids={"workspace_id": CHATGPT_WORKSPACE_ID}
+)

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute
+from starlette.routing import Mount
 
 from usage_assets_sandbox.api import (
     BadParameterError,
@@ -20,9 +20,10 @@ from usage_assets_sandbox.api import (
     read_query,
 )
 from usage_assets_sandbox.company import Row
-from usage_assets_sandbox.company_openrouter import DIMENSIONS
+from usage_assets_sandbox.company_openrouter import BOOKS, DIMENSIONS
 from usage_assets_sandbox.credentials import OPENROUTER_MANAGEMENT_KEY, is_one_of
 from usage_assets_sandbox.ledger import Ledger, group
+from usage_assets_sandbox.sandbox import Emulated, Sandbox
 
 SERVED_DAYS = 30
 PARAMETERS = {
@@ -31,12 +32,13 @@ PARAMETERS = {
 }
 
 
-def openrouter_routes(ledger: Ledger) -> list[BaseRoute]:
-    """The routes to mount at /openrouter."""
-    return [
+def _routes(sandbox: Sandbox) -> list[Mount]:
+    ledger = sandbox.ledger
+    routes = [
         endpoint("/activity", lambda request: _activity(ledger, request), _bad_parameter),
         catch_all(lambda _request: _refuse(404, "Not Found")),
     ]
+    return [Mount("/openrouter", routes=routes)]
 
 
 def _activity(ledger: Ledger, request: Request) -> dict[str, Any]:
@@ -68,3 +70,6 @@ def _refuse(status: int, message: str) -> RefusedError:
 
 def _bad_parameter(problem: BadParameterError) -> RefusedError:
     return _refuse(400, f"Invalid {problem.name}: {problem.problem}")
+
+
+EMULATED = Emulated(BOOKS, _routes, key=OPENROUTER_MANAGEMENT_KEY, path="openrouter")
