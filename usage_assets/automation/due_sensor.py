@@ -6,6 +6,7 @@ None is requested for a connection while another run of its assets is queued or 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from hashlib import md5
 
 import dagster as dg
 
@@ -95,14 +96,18 @@ def build_due_sensor(location: Location, jobs: Mapping[str, AssetJob]) -> dg.Sen
 def _changed_costs(names: Names, warehouse: Warehouse, told: str) -> tuple[Sequence[dg.AssetMaterialization], str]:
     """Return an event for each day whose costs have changed since ``told``, and the new ``told``.
 
-    If days are gone, because a connection was removed, all days get an event. Unchanged ones keep their data version.
+    If days are gone, because a connection was removed, or the clock of who wrote is behind that of an earlier writer,
+    all days get an event. Unchanged ones keep their data version.
     """
     days = warehouse.read(COSTS_BY_DAY).to_pylist() if warehouse.exists else []
     if not days:
         return (), ""
-    since, _, parts_before = told.partition(" ")
+    since, parts_before, version_before = (*told.split(" "), "", "")[:3]
     parts, newest = sum(day["parts"] for day in days), max(day["changed_at"] for day in days)
-    are_gone = parts < int(parts_before or 0)
+    version = md5("".join(day["data_version"] for day in days).encode(), usedforsecurity=False).hexdigest()
+    changed = [day for day in days if not since or day["changed_at"] > datetime.fromisoformat(since)]
+    if parts < int(parts_before or 0) or (not changed and version_before not in ("", version)):
+        changed = days
     events = [
         dg.AssetMaterialization(
             names.key(COSTS),
@@ -110,7 +115,6 @@ def _changed_costs(names: Names, warehouse: Warehouse, told: str) -> tuple[Seque
             metadata={"dagster/partition_row_count": day["row_count"]},
             tags={"dagster/data_version": day["data_version"]},
         )
-        for day in days
-        if not since or are_gone or day["changed_at"] > datetime.fromisoformat(since)
+        for day in changed
     ]
-    return events, f"{newest.isoformat()} {parts}"
+    return events, f"{newest.isoformat()} {parts} {version}"

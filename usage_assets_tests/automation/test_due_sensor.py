@@ -93,6 +93,13 @@ def test_each_changed_day_of_all_costs_is_told_of_once(daemon: Daemon) -> None:
     assert daemon.told["2026-11-14"] != before["2026-11-14"]
     daemon.tick()
     assert not daemon.told
+    daemon.later(minutes=-5)  # the clock of another host
+    daemon.amounts[date(2026, 11, 16)] = Decimal(3)
+    daemon.store(Window(date(2026, 11, 16), date(2026, 11, 16)))
+    daemon.tick()
+    assert "2026-11-16" in daemon.told
+    daemon.tick()
+    assert not daemon.told
 
 
 def test_a_new_connections_history_is_fetched_and_computed_once(daemon: Daemon) -> None:

@@ -243,6 +243,11 @@ def test_the_page_is_written_when_runs_have_changed_what_is_stored_and_have_ende
         publish(warehouse)
         assert asked(MORNING) == 1
         end(dg.DagsterEventType.RUN_SUCCESS)
+        with time_machine.travel(MORNING - timedelta(days=40)):
+            days.fetched(Costs, raw(Costs))
+        publish(warehouse)
+        assert asked(MORNING) == 1, "the clock of another host is behind"
+        end(dg.DagsterEventType.RUN_SUCCESS)
         assert asked(MORNING + DAY) == 1, "another day"
 
 

@@ -20,7 +20,8 @@ DESCRIBED = {
     REPORT_JOB: "Computes forecasts, anomalies and budgets, and writes the report, without a request to a provider. "
     "Nothing has to run after it: where Port is configured, it pushes what it has computed."
 }
-CHANGED = "select max(written_at) from ledger.partition_versions where changed"
+CHANGED = "select max(written_at), count(*) from ledger.partition_versions where changed"
+"""Of several hosts, one whose clock is behind may be the last to write."""
 
 
 class Cursor(Stored):
@@ -77,10 +78,11 @@ def build_report_sensor(names: Names = ALONE, *, running: bool) -> dg.SensorDefi
 
 
 def changed_at(warehouse: Warehouse, today: date) -> str:
-    """Return what the report depends on: the time of the last change, and today. Raises WarehouseError."""
+    """Return what the report depends on: the time of the last change, how many there were, and today. Raises
+    WarehouseError."""
     try:
         with warehouse.reading() as database:
-            [newest] = database.execute(CHANGED).fetchall()[0]
+            newest, changes = database.execute(CHANGED).fetchall()[0]
     except duckdb.Error as error:
         raise WarehouseError(first_line(error)) from None
-    return f"{newest:%Y-%m-%dT%H:%M:%S.%f}/{today}" if newest else ""
+    return f"{newest:%Y-%m-%dT%H:%M:%S.%f}/{changes}/{today}" if newest else ""
