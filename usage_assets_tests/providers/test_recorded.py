@@ -100,8 +100,6 @@ NOT_COMPARED: Mapping[tuple[str, str], str] = {
             cursor/usage_events_free_credit.json
             -> the dashboard names people by a number, the Admin API by address
         people -> litellm/user_activity_aggregated_other_provider_total.json -> the aggregated route names no users
-        tokens -> focus/charges_azure_openai_batch_in_thousands.csv
-            -> the unit of the quantities is Units: that these are tokens is unknown, and not 0
         tokens -> github_copilot.users_1_day
             -> tokens of the command line are stored as they are sent, in breakdown
         tokens -> github_copilot.organization_1_day -> tokens of the command line are stored as they are sent

@@ -41,16 +41,20 @@ METERS = ("SkuMeter", "x_UsageType", "x_SkuMeterName", "x_SkuDescription")
 """Columns that may name what is metered, the best first."""
 _REGION = r"(?:(?:USE|USW|UGW|UGE|CAN|CAW|SAE|MXC|EUC|EUN|EUW|EUS|EU|APN|APS|APE|MEC|MES|ILC|AFS)\d*-)?"
 _BEDROCK = re.compile(
-    rf"{_REGION}(.+?)(?:-mantle)?(?:-text)?(?:-reserved-\d+-month)?-"
-    r"(?:cache-(?:read|write)-(?:1h-)?(?:input-)?|(?:input|output)-)token.*"
+    rf"{_REGION}(.+?)(?:-mantle)?(?:-text|-speech)?(?:-reserved-\d+-month)?-"
+    r"(?:cache-(?:read|write)-(?:1h-)?(?:input-)?|(?:input|output)-(?:(?:audio|image|video)-)?)token.*"
 )
 _PLAN = re.compile(r"(?:(.+?) - .+ - )?paygo-.+tokens", re.I)
 _EMBEDDING = re.compile(r"(text[ -]embedding[ -](?:ada|\d)[ -](?:002|small|large)).*tokens?", re.I)
 _AZURE = re.compile(
-    r"(.+?)(?:[ -](?:img|txt))?[ -](?:cached|c?cchd|cach|cd|inpt?|input|in|outpt?|opt|output|out)\b.*tokens?", re.I
+    r"(.+?)(?:[ -](?:img|txt))?[ -](?:cached|c?cchd|cach|cd|inpt?|input|in|outpt?|opt|output|out)\b"
+    r".*tokens?(?: - preview)?",
+    re.I,
 )
 _GOOGLE = re.compile(
-    r"(?:generate content .*)?(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano|live translate|live)(?: tts)?).*", re.I
+    r"(?:generate content .*)?"
+    r"(gemini [\d.]+ (?:flash lite|flash|pro|ultra|nano|live translate|live)(?: tts| cyber)?).*",
+    re.I,
 )
 _GEMINI_2 = re.compile(r"gemini [2-9]", re.I)
 _GOOGLE_IMAGE = re.compile(
@@ -76,6 +80,7 @@ _VENDOR = re.compile(r"^(?!deepseek\.v)[a-z0-9]+\.(?=[a-z])")
 _UNIT = re.compile(r"(?:(\d+) ?([km]|thousand|million)?|([km]|thousand|million))? ?tokens?", re.I)
 _SCALE = re.compile(r"1?[km]", re.I)
 """A unit of Azure that says how many, and not of what: its meter does."""
+_MILLIONS = re.compile(r"\bmillion [^|]*\btokens\b", re.I)
 _TIMES = {"k": 1000, "thousand": 1000, "m": 1_000_000, "million": 1_000_000}
 
 
@@ -131,8 +136,8 @@ def says_tokens(meter: str) -> bool:
 
 
 def counts_tokens(meter: str) -> bool:
-    """Whether a count of a SKU of Google is a token: prices of a million counts are those of a million tokens. Gemini 1
-    counted characters."""
+    """Whether a count of a SKU of Google is a token, also where exports call it a request: prices of a million are
+    those of a million tokens. Gemini 1 counted characters."""
     words = words_of(meter)
     return "token count" in words.lower() or (_GEMINI_2.match(words) is not None and kind_of(meter) != meter)
 
@@ -147,9 +152,11 @@ def tokens_per(unit: str, meter: str = "") -> int | None:
     (1000, None, None)
     >>> tokens_per("count", "Generate content input token count gemini 3 flash"), tokens_per("count", "Images")
     (1, None)
+    >>> tokens_per("requests", "Gemini 2.5 Flash GA Text Input - Predictions"), tokens_per("requests", "Grounding")
+    (1, None)
     """
     unit = unit.strip()
-    if unit.lower() == "count" and counts_tokens(meter):
+    if unit.lower() in ("count", "requests") and counts_tokens(meter):
         return 1
     if _SCALE.fullmatch(unit) and says_tokens(meter):
         unit += " tokens"
@@ -157,6 +164,17 @@ def tokens_per(unit: str, meter: str = "") -> int | None:
         return None
     number, prefix, alone = found.groups()
     return int(number or 1) * _TIMES.get((prefix or alone or "").lower(), 1)
+
+
+def tokens_in_units(row: Mapping[str, object], meter: str, stated: str) -> Decimal | None:
+    """Return how many tokens one of ``Units`` has. Azure's are what the meter counts, and priced in blocks (its unit
+    ``1K`` is a block of 1,000 ``Units``: PricingUnits.csv of Microsoft's FinOps toolkit). Those of the AWS Marketplace
+    are millions, if the description says so: ``Million Input Tokens``."""
+    block = row.get("x_PricingBlockSize")
+    if isinstance(block, str) and says_tokens(meter):
+        return Decimal(1) if stated == "Consumed" else Decimal(block)
+    description = str(row.get("ChargeDescription"))
+    return Decimal(1_000_000) if _MILLIONS.search(description) and says_tokens(description) else None
 
 
 @money.exactly()
@@ -172,9 +190,13 @@ def tokens_of(row: Mapping[str, object], meter: str | None) -> Decimal | None:
         return None
     stated = "Pricing" if row.get("ConsumedQuantity") is None else "Consumed"
     number, unit = row.get(f"{stated}Quantity"), row.get(f"{stated}Unit")
-    if isinstance(number, str) and isinstance(unit, str) and (per := tokens_per(unit, meter or "")):
-        return Decimal(number) * per
-    return None
+    if not isinstance(number, str) or not isinstance(unit, str):
+        return None
+    if unit.strip().lower() == "units":
+        per: Decimal | int | None = tokens_in_units(row, meter or "", stated)
+    else:
+        per = tokens_per(unit, meter or "")
+    return None if per is None else Decimal(number) * per
 
 
 def object_in(row: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -282,6 +282,23 @@ VENDORS = cases("""
       -> ServiceName=Claude Opus 5 (Amazon Bedrock Edition); SkuMeter=;
       x_UsageType=USE1-MP:USE1_output_tokens_global_standard-Units; ConsumedUnit=Units
       -> Claude Opus 5; output_tokens; -
+    AWS Marketplace, whose units are millions, as the description says (a row of a cost and usage report in public code)
+      -> ServiceName=Claude 3.5 Sonnet (Amazon Bedrock Edition); SkuMeter=;
+      x_UsageType=USW2-MP:USW2_InputTokenCount-Units; ConsumedQuantity=0.02645; ConsumedUnit=Units;
+      ChargeDescription=AWS Marketplace software usage|us-west-2|Million Input Tokens
+      -> Claude 3.5 Sonnet; uncached_input_tokens; 26450
+    Azure, whose units are what the meter counts
+      -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterName=gpt 4.1 nano Batch Inp glbl Tokens;
+      ConsumedQuantity=19200; ConsumedUnit=Units; x_PricingBlockSize=1000
+      -> gpt-4.1-nano-batch; uncached_input_tokens; 19200
+    Azure, a row without what was consumed: prices are of blocks
+      -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterName=gpt 4.1 nano Batch Inp glbl Tokens; ConsumedQuantity=;
+      PricingQuantity=19.2; PricingUnit=Units; x_PricingBlockSize=1000
+      -> gpt-4.1-nano-batch; uncached_input_tokens; 19200
+    Azure, units that are no tokens
+      -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterName=Flux 1.1 Pro glbl Images; ConsumedQuantity=3;
+      ConsumedUnit=Units; x_PricingBlockSize=1
+      -> -; Flux 1.1 Pro glbl Images; -
     Azure, a meter without the first word of its model
       -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterSubcategory=Azure OpenAI GPT5;
       x_SkuMeterName=5.5 ShortCo cd inp Gl 1M Tokens; ConsumedUnit=1M
@@ -308,8 +325,12 @@ VENDORS = cases("""
       -> gemini-3-pro-image; output_tokens; 5600
     Google Cloud, where the description alone has the SKU
       -> SkuMeter=; ChargeDescription=Generate content output token count gemini 2.5 flash short input text;
+      ConsumedQuantity=461280; ConsumedUnit=requests
+      -> gemini-2.5-flash; output_tokens; 461280
+    Google Cloud, requests that are no tokens
+      -> SkuMeter=; ChargeDescription=LLM Grounding with Google Search tool - Predictions; ConsumedQuantity=3;
       ConsumedUnit=requests
-      -> gemini-2.5-flash; output_tokens; -
+      -> -; -; -
 """)
 """What a charge says otherwise, and its model, kind and tokens."""
 
@@ -434,6 +455,8 @@ METERS = {
     text-embedding-3-small     text-embedding-3-small-glbl Tokens
     text-embedding-3-large     text embedding 3 large DZ Tokens
     Nova2.0Pro                 USE1-Nova2.0Pro-text-input-tokens-priority-cross-region-global
+    NovaSonic                  USE1-NovaSonic-speech-input-tokens
+    Nova2.0Pro                 USE1-Nova2.0Pro-input-image-token-count-cross-region-global
     """,
     OUTPUT: """
     gpt-5-mini                  GPT 5 Mini outpt Glbl 1M Tokens
@@ -456,11 +479,13 @@ METERS = {
     -                 USE1-MP:USE1_CacheReadInputTokenCount-Units
     -                 USE1-MP:USE1_cache_read_tokens_standard-Units
     gpt-5-codex       gpt-5-codex-ccchd-inp-glbl Tokens
+    gpt-5-chat        GPT 5 Chat cchd Inpt Glbl 1M Tokens - Preview
     gpt-image-1.5     gpt img 1.5 in cd txt gl 1M Tokens
     gemini-2.5-flash  Gemini 2.5 Flash GA Input Text Caching
     gemini-2.5-flash  Generate content cached input token count gemini 2.5 flash input image
     gemini-3-flash    Gemini 3 Flash Image Input Caching Priority
     gemini-3.7-flash  Generate content input token count gemini 3.7 flash image flex caching
+    gemini-3.8-flash-cyber  Gemini 3.8 Flash Cyber Global Text Input Caching Offpeak
     -                 paygo-inf-cache-hit-tokens
     """,
     CACHE_WRITE: """
