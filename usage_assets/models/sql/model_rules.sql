@@ -9,26 +9,30 @@ forms as (
       (
         'Anthropic',
         ['claude'],
-        'claude-(2|2\.1|instant-1(\.\d)?|3(-\d)?-(opus|sonnet|haiku)|(opus|sonnet|haiku|fable|mythos)-\d(-\d{1,2})?)'
+        'claude-(2|2\.1|instant-1(\.\d)?|3(-\d)?-(opus|sonnet|haiku)|(opus|sonnet|haiku|fable|mythos)-\d(-\d{1,2})?|mythos-preview)'
       ),
       (
         'OpenAI',
         ['gpt'],
         'gpt-(3\.5-turbo|4|4o|\d\.\d|[5-9])'
-        '(-(turbo|mini|nano|pro|codex|max|spark|chat|audio|realtime|transcribe|diarize|tts|search|api|preview|instruct|vision|16k|32k|sol|terra|luna|astra))*'
-        '|gpt-image-\d(\.\d)?(-mini)?|gpt-(realtime|audio)(-\d(\.\d)?)?(-mini)?|gpt-oss(-safeguard)?-(20|120)b'
+        '(-(turbo|mini|nano|pro|codex|max|spark|chat|audio|realtime|transcribe|diarize|tts|search|api|preview|instruct|vision|16k|32k|sol|terra|luna|astra|cyber|law|rosalind))*'
+        '|gpt-image-\d(\.\d)?(-(mini|flare|sunburst))?|gpt-(realtime|audio|live)(-\d(\.\d)?)?(-(mini|translate|whisper))?'
+        '|gpt-(live-)?transcribe|gpt-oss(-safeguard)?-(20|120)b'
       ),
       ('OpenAI', ['o'], 'o\d(-(mini|pro|preview|deep-research))*'),
       ('OpenAI', ['text'], 'text-embedding-(3-(small|large)|ada-002)|text-moderation(-stable)?|text-davinci-00\d'),
       (
         'OpenAI',
         ['babbage', 'chatgpt', 'codex', 'computer', 'dall', 'davinci', 'omni', 'sora', 'tts', 'whisper'],
-        'chatgpt-4o|codex-mini|computer-use-preview|dall-e-[23]|tts-1(-hd)?|whisper-1|sora-2(-pro)?|omni-moderation|(davinci|babbage)-002'
+        'chatgpt-(4o|image)|codex-mini|computer-use-preview|dall-e-[23]|tts-1(-hd)?|whisper-1|sora-2(-pro)?|omni-moderation|(davinci|babbage)-002'
       ),
       (
         'Google',
         ['gemini'],
-        'gemini-\d(\.\d)?(-(pro|flash|ultra|nano|lite|8b|preview|exp|image|generation|tts|live|native|audio|dialog|thinking|computer|use))*'
+        'gemini-((omni|live)-)?\d(\.\d)?'
+        '(-(pro|flash|ultra|nano|lite|8b|preview|exp|image|generation|tts|live|native|audio|dialog|thinking|computer|use|cyber|transcribe'
+        '|translate|extended|argon|hydrogen))*'
+        '|gemini-omni-flash(-preview)?|gemini-robotics-er-\d(\.\d)?(-(streaming|preview))*'
         '|gemini-embedding(-\d)?(-preview)?'
       ),
       ('Google', ['text'], 'text-(multilingual-)?embedding-00\d'),
@@ -64,16 +68,16 @@ forms as (
       (
         'Cohere',
         ['command', 'embed', 'rerank'],
-        'command(-(r|r-plus|r7b|a|light|vision|reasoning))*|(embed|rerank)(-(english|multilingual|light))*-v\d(\.\d)?'
+        'command(-(r|r-plus|r7b|a|a-plus|light|vision|reasoning))*|(embed|rerank)(-(english|multilingual|light))*-v\d(\.\d)?(-(fast|pro))?'
       ),
       (
         'Alibaba',
         ['qwen', 'qwq'],
         'qwen-?(\d(\.\d)?)?(-(max|plus|turbo|flash|coder|vl|omni|next|instruct|thinking|preview|\d+b|a\d+b|2507))+|qwq-32b'
       ),
-      ('Moonshot AI', ['kimi'], 'kimi-k\d(\.\d)?(-(thinking|turbo|instruct|preview|code))*'),
-      ('Z.ai', ['glm'], 'glm-\d(\.\d)?v?(-(air|airx|flash|flashx|x|turbo))*'),
-      ('MiniMax', ['minimax'], 'minimax-m\d(\.\d)?'),
+      ('Moonshot AI', ['kimi'], 'kimi-k\d(\.\d)?(-(thinking|turbo|instruct|preview|code|pro|highspeed))*'),
+      ('Z.ai', ['glm'], 'glm-\d(\.\d)?v?(-(air|airx|flash|flashx|x|turbo|code))*'),
+      ('MiniMax', ['minimax'], 'minimax-m\d(\.\d)?(-(lightning|highspeed))?'),
       ('Cursor', ['composer'], 'composer-\d(\.\d)?'),
       ('Perplexity', ['sonar'], 'sonar(-(pro|reasoning|deep-research))*'),
       ('Microsoft', ['mai'], 'mai-code-\d(-flash)?'),
@@ -121,14 +125,19 @@ sold as (
     regexp_extract(called, '[^/]*$') as place,
     coalesce(
       nullif(
-        regexp_extract(called, '/(us|eu|global|global-standard|[a-z]{2}-(?:gov-)?(?:north|south|east|west|central)+-\d)/[^/]*$', 1),
+        regexp_extract(called, '/(us|us-gov|eu|apac|global|global-standard|[a-z]{2}-(?:gov-)?(?:north|south|east|west|central)+-\d)/[^/]*$', 1),
         ''
       ),
-      nullif(regexp_extract(place, '^(global|us|us-gov|eu|apac|jp|au|ca)\.[a-z0-9]+\.', 1), '')
+      nullif(regexp_extract(place, '^(global|us|us-gov|eu|apac|jp|au|ca|in)\.[a-z0-9]+\.', 1), '')
     ) as region,
-    regexp_replace(place, '^(?:global|us|us-gov|eu|apac|jp|au|ca)\.', '') as in_region,
+    regexp_replace(place, '^(?:global|us|us-gov|eu|apac|jp|au|ca|in)\.', '') as in_region,
     regexp_replace(
-      regexp_replace(in_region, '^deepseek\.(r|v\d\.)', 'deepseek-\1'),
+      regexp_replace(
+        regexp_replace(in_region, '^deepseek\.(r|v\d\.)', 'deepseek-\1'),
+        -- Cohere's own number: rerank-v3-5:0 is rerank-v3.5, and embed-v4:0 embed-v4.0
+        '^(cohere\.(?:embed|rerank)-v\d)(?:-(\d):\d|:(\d))$',
+        '\1.\2\3'
+      ),
       '^(?:(?:ai21|amazon|anthropic|cohere|google|meta|minimax|mistral|moonshot|moonshotai|openai|qwen|xai|zai)\.'
       '|(?:amazon|anthropic|cohere|google|meta|openai) |databricks-)',
       ''
@@ -157,7 +166,7 @@ dated as (
       '\1.\2'
     ) as in_one_word,
     -- Claude Opus 4.8 (fast mode) (preview)
-    regexp_replace(in_one_word, '^(claude-.*?)(?:-mode)?(?:-preview)?$', '\1') as spelled,
+    regexp_replace(in_one_word, '^(claude-.*\d.*?)(?:-mode)?(?:-preview)?$', '\1') as spelled,
     coalesce(
       nullif(regexp_extract(spelled, '[-@](20\d\d-?\d\d-?\d\d)$', 1), ''),
       nullif(regexp_extract(spelled, '^(?:gpt|o\d|grok|deepseek|kimi)-?.*-((?:0\d|1[0-2])(?:[0-2]\d|3[01]))$', 1), ''),
