@@ -80,6 +80,7 @@ _VENDOR = re.compile(r"^(?!deepseek\.v)[a-z0-9]+\.(?=[a-z])")
 _UNIT = re.compile(r"(?:(\d+) ?([km]|thousand|million)?|([km]|thousand|million))? ?tokens?", re.I)
 _SCALE = re.compile(r"1?[km]", re.I)
 """A unit of Azure that says how many, and not of what: its meter does."""
+_BLOCK = re.compile(r"\d{1,9}(?:\.0*)?")
 _MILLIONS = re.compile(r"\bmillion [^|]*\btokens\b", re.I)
 _TIMES = {"k": 1000, "thousand": 1000, "m": 1_000_000, "million": 1_000_000}
 
@@ -171,7 +172,7 @@ def tokens_in_units(row: Mapping[str, object], meter: str, stated: str) -> Decim
     ``1K`` is a block of 1,000 ``Units``: PricingUnits.csv of Microsoft's FinOps toolkit). Those of the AWS Marketplace
     are millions, if the description says so: ``Million Input Tokens``."""
     block = row.get("x_PricingBlockSize")
-    if isinstance(block, str) and says_tokens(meter):
+    if isinstance(block, str) and _BLOCK.fullmatch(block) and says_tokens(meter):
         return Decimal(1) if stated == "Consumed" else Decimal(block)
     description = str(row.get("ChargeDescription"))
     return Decimal(1_000_000) if _MILLIONS.search(description) and says_tokens(description) else None

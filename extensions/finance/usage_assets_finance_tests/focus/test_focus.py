@@ -295,6 +295,10 @@ VENDORS = cases("""
       -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterName=gpt 4.1 nano Batch Inp glbl Tokens; ConsumedQuantity=;
       PricingQuantity=19.2; PricingUnit=Units; x_PricingBlockSize=1000
       -> gpt-4.1-nano-batch; uncached_input_tokens; 19200
+    Azure, a block that is no number
+      -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterName=gpt 4.1 nano Batch Inp glbl Tokens; ConsumedQuantity=;
+      PricingQuantity=19.2; PricingUnit=Units; x_PricingBlockSize=1K
+      -> gpt-4.1-nano-batch; uncached_input_tokens; -
     Azure, units that are no tokens
       -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterName=Flux 1.1 Pro glbl Images; ConsumedQuantity=3;
       ConsumedUnit=Units; x_PricingBlockSize=1
