@@ -34,6 +34,9 @@ from usage_assets_finance.focus.meters import described, object_in
 
 money = partial(column, unit="currency units", additive=False)
 
+MARKETPLACE = ("Claude in Microsoft Foundry*", "*paygo-*tokens")
+"""Meters of models in the Marketplace of Azure. The service of their charges is that of everything sold there: ``Azure
+Marketplace`` in Services.csv of Microsoft's FinOps toolkit, ``SaaS`` in Cost Management, or none."""
 HOSTED = (
     "Amazon Bedrock*",
     "*(Amazon Bedrock Edition)",  # models of other vendors, billed through the AWS Marketplace
@@ -44,13 +47,16 @@ HOSTED = (
     "Vertex AI*",
     "Gemini API*",
     "Generative Language API",
+    *MARKETPLACE,
 )
 """Services of clouds that serve models. The bills of those who made the models do not contain this use."""
 SERVICES = (
     *HOSTED,
     "x_SkuMeterCategory=Foundry Models",
     "x_SkuMeterSubcategory=Azure OpenAI*",
+    *(f"x_SkuMeterName={meter}" for meter in MARKETPLACE),
     "ServiceProviderName=fal*",
+    "PublisherName=Anthropic*",
     "OpenAI*",
     "ChatGPT*",
     "Claude*",

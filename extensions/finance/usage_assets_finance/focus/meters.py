@@ -80,7 +80,8 @@ _VENDOR = re.compile(r"^(?!deepseek\.v)[a-z0-9]+\.(?=[a-z])")
 _UNIT = re.compile(r"(?:(\d+) ?([km]|thousand|million)?|([km]|thousand|million))? ?tokens?", re.I)
 _SCALE = re.compile(r"1?[km]", re.I)
 """A unit of Azure that says how many, and not of what: its meter does."""
-_BLOCK = re.compile(r"\d{1,9}(?:\.0*)?")
+_BLOCK = re.compile(r"10{3,8}(?:\.0*)?")
+"""A thousand and more. A block of one does not say how many tokens a unit has that another seller defined."""
 _MILLIONS = re.compile(r"\bmillion [^|]*\btokens\b", re.I)
 _TIMES = {"k": 1000, "thousand": 1000, "m": 1_000_000, "million": 1_000_000}
 

@@ -137,6 +137,7 @@ def row_of(charge: Charge, export: Export) -> Mapping[str, str]:
         ChargeCategory=charge.category,
         ServiceName="Amazon Bedrock" if charge.is_named else "",
         ProviderName="AWS" if charge.is_named else "",
+        PublisherName="Anthropic",
         SubAccountId=charge.sub_account,
         SkuId=charge.sku,
         ChargeClass="Correction" if charge.is_correction else "",

@@ -44,6 +44,7 @@ CHARGES = """
     Claude Opus 5 (Amazon Bedrock Edition)    .                      Anthropic            .                         .
     Azure OpenAI Service                      .                      .                    Codex mini Inp            .
     Claude Enterprise                         Anthropic              .                    .                         .
+    SaaS                                      .                      .                    .                         {"PublisherName": "Anthropic", "x_SkuMeterName": "Claude in Microsoft Foundry - ccu"}
     GitHub                                    .                      .                    Actions Linux             .
     Microsoft 365 Copilot                     Microsoft              .                    .                         .
 """  # noqa: E501

@@ -299,6 +299,14 @@ VENDORS = cases("""
       -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterName=gpt 4.1 nano Batch Inp glbl Tokens; ConsumedQuantity=;
       PricingQuantity=19.2; PricingUnit=Units; x_PricingBlockSize=1K
       -> gpt-4.1-nano-batch; uncached_input_tokens; -
+    Azure's Marketplace, units that another seller defined
+      -> ServiceName=Azure Marketplace; SkuMeter=; ConsumedUnit=Units; x_PricingBlockSize=1;
+      x_SkuMeterName=Claude Sonnet 4.6 - msft-sonnet-4-6-flat-100 - paygo-inference-input-tokens
+      -> claude-sonnet-4.6; uncached_input_tokens; -
+    Azure's Marketplace, one unit for all models
+      -> ServiceName=SaaS; SkuMeter=; ConsumedUnit=Units; x_PricingBlockSize=1;
+      x_SkuMeterName=Claude in Microsoft Foundry (Azure hosted) - claude-ccu-plan - claude-consumption-units
+      -> -; Claude in Microsoft Foundry (Azure hosted) - claude-ccu-plan - claude-consumption-units; -
     Azure, units that are no tokens
       -> ServiceName=Foundry Models; SkuMeter=; x_SkuMeterName=Flux 1.1 Pro glbl Images; ConsumedQuantity=3;
       ConsumedUnit=Units; x_PricingBlockSize=1
@@ -590,6 +598,26 @@ def test_a_charge_without_a_service_is_taken_by_what_else_it_says_or_left_out_by
         rows = read(tmp_path, filters=filters)
         assert {row["billed_cost"] for row in rows if row["left_out_rows"] is None} == {*map(Decimal, taken)}
         assert {row["service_name"] for row in rows if row["left_out_rows"]} == left_out
+
+
+MARKETPLACE = (
+    ("SaaS", "Anthropic", "Claude in Microsoft Foundry (Azure hosted) - claude-ccu-plan - claude-consumption-units", 1),
+    ("Azure Marketplace", "Anthropic", "Claude Consumption Unit", 2),
+    ("Azure Marketplace", "Mistral AI", "Codestral 25.01 - mistral-plan - paygo-inference-output-tokens", 4),
+    ("SaaS", "", "Claude in Microsoft Foundry (Anthropic hosted) - claude-ccu-plan - claude-consumption-units", 8),
+    ("Azure Marketplace", "Contoso Software Ltd", "seat", 16),
+)
+"""Service, publisher, meter and dollars of what Azure sells for others: of Claude, which has one meter for all models,
+as public notes on two subscriptions have it."""
+
+
+def test_models_of_a_marketplace_are_taken_whose_service_is_that_of_everything_sold_there(tmp_path: Path) -> None:
+    names = ("ServiceName", "PublisherName", "x_SkuMeterName", "BilledCost")
+    sold = [dict(zip(names, map(str, each), strict=True)) for each in MARKETPLACE]
+    write(tmp_path / "bill.csv", [on("2026-11-02", SkuMeter="", **each) for each in sold], (*COLUMNS, names[2]))
+    rows = read(tmp_path)
+    assert by_day([row for row in rows if row["left_out_rows"] is None]) == {DAYS[0]: 1 + 2 + 4 + 8}
+    assert by_day([row for row in rows if row["left_out_rows"]]) == {DAYS[0]: 16}
 
 
 def test_every_day_equals_the_books_of_the_cloud_also_after_corrections(sandbox: Sandbox, tmp_path: Path) -> None:
