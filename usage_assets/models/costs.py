@@ -601,6 +601,7 @@ def reads_of(source: str) -> Sequence[str]:
 GROUPS = {endpoint.row.table: endpoint.group for provider in PROVIDERS.values() for endpoint in provider.endpoints}
 """Raw table -> asset group: what is computed from one source alone is in its group."""
 BILLED = {
+    **dict.fromkeys(("effective_amount", "contracted_amount", "list_amount"), "null::decimal(38, 24)"),
     "cost_basis": "'billed'",
     "currency": "'USD'",
     "native_unit": "if(upper(currency) = 'USD', 'dollars', 'major units')",

@@ -220,7 +220,8 @@ class Endpoint(Listed):
 @dataclass(frozen=True, kw_only=True)
 class CostSource(SourceRows):
     """A table that costs are computed from (``sql/daily_costs/``), and what they add up to: ``columns`` names
-    ``native_amount``, with ``currency``, ``native_unit`` and ``cost_basis`` where it is not billed in dollars."""
+    ``native_amount``, with ``currency``, ``native_unit`` and ``cost_basis`` where it is not billed in dollars, and each
+    other amount that ``costs_stated`` names."""
 
     table: str
     """The table of an endpoint."""

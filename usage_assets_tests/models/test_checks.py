@@ -176,6 +176,8 @@ TAKEN = [
     *lines("""
         openai_costs               amount_usd = null
         openai_costs               currency = upper('eur')
+        openai_costs               costs_stated = 'list', list_amount = native_amount
+        openai_costs               costs_stated = 'effective', effective_amount = native_amount, effective_usd = 2.5
         anthropic_claude_code      cost_basis = 'billed'
         anthropic_claude_code      currency = upper('eur')
         anthropic_cost_report      native_unit = 'dollars', amount_usd = native_amount
