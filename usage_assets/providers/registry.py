@@ -23,6 +23,9 @@ OUR_SCHEMAS = frozenset(
 ) | {"mapping"}
 _OUR_VARIABLES = ("DAGSTER_", "PORT_", "USAGE_")
 _OUR_BLUEPRINTS = "ai_"
+OF_CHECKS = r"(?:says|do)(?:_\w+)?: "
+OF_WARNINGS = rf"(?:{OF_CHECKS}|(?:reads|settled): |severity: error$|shown: only$)"
+"""What their comments may declare (warehouse/values.py)."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,26 @@ def faults_of(provider: Provider, entry: str) -> Iterator[str]:
         for source in provider.costs
         if not source.columns.get("native_amount")
     )
-    yield from (
-        f"sql/checks/{file.name} has no line '-- says: ...'; sums are declared in CostSource and Entities (columns)"
-        for file in provider.sql.glob("checks/*.sql")
-        if "\n-- says" not in f"\n{file.read_text()}"
-    )
+    for file in sorted(provider.sql.glob("checks/*.sql")):
+        yield from _faults_of_check(file, provider)
+    for file in sorted(provider.sql.glob("warnings/**/*.sql")):
+        yield from unread(file, file.relative_to(provider.sql), OF_WARNINGS)
+
+
+def _faults_of_check(file: Path, provider: Provider) -> Iterator[str]:
+    place = file.relative_to(provider.sql)
+    if "\n-- says" not in f"\n{file.read_text()}":
+        yield f"sql/{place} has no line '-- says: ...'; sums are declared in CostSource and Entities (columns)"
+    queries = sorted({query.stem for query in needed_files(provider)})
+    if file.name.partition(".")[0] not in queries:
+        yield f"sql/{place} checks nothing: its name must begin with that of a query ({', '.join(queries)})"
+    yield from unread(file, place, OF_CHECKS)
+
+
+def unread(file: Path, place: Path, known: str) -> Iterator[str]:
+    """Yield the comments that look as if they declared something and do not: a misspelled name, for example."""
+    for line in re.findall(rf"^-- (?!{known})\w+:.*", file.read_text(), re.M):
+        yield f"sql/{place}: nothing reads {line!r}. Misspelled? Text for people must not begin with a word and a colon"
 
 
 def needed_files(provider: Provider) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 Nothing here opens or runs anything.
 
 A comment ``-- name: value`` at the beginning of a line of SQL declares something, and may go on after ``--   ``. Names
-that are not listed here are text for people.
+that are not listed here are text for people; in checks and warnings they are refused (``registry.unread``).
 
 =============================  =====================================================================================
 checks, warnings, sums.sql

@@ -31,6 +31,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
 from usage_assets.providers.openai_legacy.billing import BillingUsage
 from usage_assets.providers.records import as_json
+from usage_assets.providers.registry import OF_CHECKS, OF_WARNINGS, unread
 from usage_assets.warehouse.checks import check_failures, differences, missing_fields
 from usage_assets.warehouse.ledger import TEXT_CHARACTERS
 from usage_assets.warehouse.migrate import prepare
@@ -166,6 +167,7 @@ def test_every_check_declares_its_sentence_and_every_warning_what_to_do() -> Non
     for folder in ("checks", "warnings", "warnings/*", "cross_checks"):
         for path in sql_files(f"{folder}/*.sql"):
             stated = declared_in(path.read_text())
+            assert not [*unread(path, path, OF_CHECKS if folder == "checks" else OF_WARNINGS)]
             assert any(name.startswith("says") for name in stated), path
             assert folder == "checks" or any(name.startswith("do") for name in stated), path
             kinds = {name.removeprefix("says_") for name in stated if name.startswith("says_")}

@@ -177,13 +177,47 @@ def test_a_file_of_the_core_cannot_be_replaced(copy: Path, tmp_path: Path) -> No
     assert "the file sql/views/costs.people.sql is also of usage-assets" in text
 
 
-def test_a_check_that_says_nothing_is_refused(copy: Path, tmp_path: Path) -> None:
-    """Such as the sums of an earlier version."""
-    checks = copy / "nimbus_usage" / "sql" / "checks"
-    checks.mkdir()
-    (checks / "nimbus_engine_use.sql").write_text("-- sums: frames, credits\nfrom nimbus.renders\n")
+IGNORED: Mapping[str, tuple[str, str]] = {
+    "checks/nimbus_engine_use": ("says: one; do: wait", ""),
+    "checks/nimbus_engine_use.frames": ("says: one; sums: frames", "nothing reads '-- sums: frames'. Misspelled?"),
+    "checks/nimbus_render.free": (
+        "says: one",
+        "checks nothing: its name must begin with that of a query (nimbus_engine",
+    ),
+    "checks/nimbus_renders": (
+        "sums: frames",
+        "has no line '-- says: ...'; sums are declared in CostSource and Entities",
+    ),
+    "checks/nimbus_renders.late": ("says: one; severity: error", "nothing reads '-- severity: error'. Misspelled?"),
+    "warnings/daily_costs/nimbus_renders.one": ("says: one; severity: eror", "nothing reads '-- severity: eror'."),
+    "warnings/nimbus_renders.all": (
+        "says_one: one; do_one: wait; severity: error; settled: sources; reads: nimbus.people; shown: only",
+        "",
+    ),
+    "warnings/nimbus_renders.late": ("says: one; sevrity: error", "nothing reads '-- sevrity: error'. Misspelled?"),
+}
+"""A file of a check or warning -> its comments, and what is said of what would be ignored."""
+FAULTS = """
+import json
+from nimbus_usage import NIMBUS
+from usage_assets.providers.registry import faults_of
+print(json.dumps([*faults_of(NIMBUS, "nimbus")]))
+"""
+
+
+def test_what_would_be_ignored_of_a_check_is_refused(copy: Path, tmp_path: Path) -> None:
+    """Sums of an earlier version, a misspelled word, and the name of no query."""
+    for name, (comments, _) in IGNORED.items():
+        file = copy / "nimbus_usage" / "sql" / f"{name}.sql"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"-- {each}\n" for each in comments.split("; ")) + "from nimbus.renders\n")
+    faults = said_by(FAULTS, copy, folder=tmp_path)
+    for name, (_, said) in IGNORED.items():
+        found = [fault for fault in faults if fault.startswith((f"sql/{name}.sql ", f"sql/{name}.sql:"))]
+        assert len(found) == (1 if name != "checks/nimbus_renders" else 2) * bool(said), (name, found)
+        assert said in "".join(found)
     _, [text] = said_by(LOADS, copy, folder=tmp_path)
-    assert "sql/checks/nimbus_engine_use.sql has no line '-- says: ...'; sums are declared in CostSource" in text
+    assert text.endswith(faults[0])
 
 
 STORES = """
