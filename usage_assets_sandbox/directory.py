@@ -319,6 +319,8 @@ def _anthropic(company: Company) -> dict[str, list[Row]]:
                 "archived_at": stamp(created(300 + n)) if name in ARCHIVED else None,
                 "display_color": "#6C5BB9",
                 "data_residency": {"workspace_geo": "us", "allowed_inference_geos": "unrestricted"},
+                "inference_data_privacy": {"human_review": {"type": "enabled"}, "transcripts_storage": None},
+                "user_profile_id": None,
                 "tags": {"team": name.casefold()},
             }
             for n, name in enumerate(_distinct([*(c.workspace for c in CLAUDE_CALLERS), CLAUDE_CODE_WORKSPACE]))

@@ -122,7 +122,10 @@ LOOKUPS = (
         cursor="after_id",
         params={"include_archived": "true", "limit": "1000"},
         known_as="workspace_id",
-        left_out=("type", "compartment_id", "data_residency", "display_color", "external_key_id", "tags"),
+        left_out=(
+            *("type", "compartment_id", "data_residency", "display_color", "external_key_id", "inference_data_privacy"),
+            *("tags", "user_profile_id"),
+        ),
     ),
     listed(
         name="users",
