@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -315,6 +316,8 @@ def backfill() -> str:
 @click.option("--inside", is_flag=True, hidden=True, help="Namespaces were made.")
 def main(inside: bool) -> None:
     if not inside:
+        if os.geteuid() or not all(map(shutil.which, ("buildah", "debootstrap"))):
+            sys.exit("make image needs root, and Debian with: apt-get install buildah debootstrap")
         build()
         namespaces = ("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
         sys.exit(subprocess.call([*namespaces, sys.executable, "-m", "usage_assets_tests.deploy.image", "--inside"]))
