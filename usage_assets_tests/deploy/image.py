@@ -232,8 +232,8 @@ def answers(url: str) -> bool:
 # What compose.yaml starts
 
 
-def interpolated(value: str, secret: Mapping[str, str]) -> str:
-    return re.sub(r"\$\{(\w+)[^}]*\}", lambda found: secret[found[1]], value)
+def interpolated(value: object, secret: Mapping[str, str]) -> str:
+    return re.sub(r"\$\{(\w+)[^}]*\}", lambda found: secret[found[1]], str(value))
 
 
 def environment_of(

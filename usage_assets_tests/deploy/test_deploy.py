@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from datetime import timedelta
 from importlib.metadata import entry_points
 from itertools import chain
@@ -24,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 from usage_assets.config.settings import Settings
 from usage_assets.core.warehouse_address import LAKE
 from usage_assets_lake.warehouse import Lake
+from usage_assets_tests.deploy.image import environment_of
 from usage_assets_tests.deploy.reading import DEPLOY, POSTGRES_BIN, ROOT, UNITS, containers, from_image, loaded, units
 from usage_assets_tests.postgres import running_postgres
 from usage_assets_tests.warehouse.samples import sample, write
@@ -157,6 +159,14 @@ def test_the_services_share_names_files_and_volumes_that_exist() -> None:
     for service in services.values():
         sources = {volume.partition(":")[0] for volume in service.get("volumes", ())}
         assert all(source in known or (DEPLOY / source).is_file() for source in sources)
+
+
+def test_what_make_image_starts_has_every_variable_as_text() -> None:
+    """Compose takes numbers, too."""
+    for service in COMPOSE["services"].values():
+        variables = environment_of(service, {}, defaultdict(lambda: "secret"))
+        assert {type(value) for value in variables.values()} <= {str}
+        assert "$" not in "".join(variables.values())
 
 
 def test_compose_names_only_variables_that_the_product_reads_and_docs_explain() -> None:
