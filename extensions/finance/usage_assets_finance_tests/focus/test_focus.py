@@ -235,14 +235,16 @@ def test_words_of_the_specification_are_read_in_any_case(tmp_path: Path) -> None
             on("2026-10-31", ChargeCategory="usage", ChargeClass="correction"),
             on("2026-11-02", ChargeCategory="tax"),
             on("2026-11-04", ChargeCategory="usage"),
+            on("2026-11-06", ChargeClass="correction"),
         ],
     )
     names = ("charge_category", "charge_class", "corrected_by", "tokens")
-    days = (date(2026, 10, 31), date(2026, 11, 2), date(2026, 11, 4))
+    days = (date(2026, 10, 31), date(2026, 11, 2), date(2026, 11, 4), date(2026, 11, 6))
     assert [tuple(row[name] for name in names) for day in days for row in read(tmp_path, day)] == [
         ("Usage", "Correction", "bill.csv", 416_500),
         ("Tax", None, "bill.csv", None),
         ("Usage", None, None, 416_500),
+        ("Usage", "Correction", "bill.csv", 416_500),  # the file does not cover its day, though its bill does
     ]
 
 
