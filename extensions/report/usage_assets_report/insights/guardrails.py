@@ -69,10 +69,11 @@ def bounded(database: duckdb.DuckDBPyConnection, guardrail: Guardrail, newest: d
 
 
 def values_of(scope: Scope) -> Mapping[date, Decimal]:
-    """Return what was used per day; 0 on a day between two others without any."""
+    """Return what was used per day, from the first stored day of its connections to the last with any: 0 on others."""
     if not scope.amounts:
         return {}
-    return {day: scope.amounts.get(day, Decimal(0)) for day in Window(min(scope.amounts), max(scope.amounts)).days}
+    first = min((*scope.amounts, *(scope.days[name].first for name in scope.connections if name in scope.days)))
+    return {day: scope.amounts.get(day, Decimal(0)) for day in Window(first, max(scope.amounts)).days}
 
 
 def _is_whole(scope: Scope, day: date) -> bool:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -155,6 +156,24 @@ def test_a_rise_is_measured_against_seven_stored_days_as_long_as_its_day_is_kept
     rise = Guardrail(name="rise", measure="usd", rises_by=Decimal(3), at_least=Decimal(50))
     stated = stated_in(Accounting(added={"guardrail": [rise]})).guardrails
     assert [row.first_day for row in crossed(database, stated, NEWEST)] == [odd]
+
+
+def test_the_first_use_of_something_is_a_rise_from_stored_days_without_it(database: duckdb.DuckDBPyConnection) -> None:
+    """Its days before were unknown: a new key could spend any amount for a week. Days before anything is stored are."""
+    first = NEWEST - 2 * DAY
+    (old, new), source = bill(level(JULY, NEWEST, "100"), {first: Decimal(51), NEWEST: Decimal(50)})
+    [unknown], started = bill(level(first, NEWEST, "900"), is_new=True, name="later")
+    found(database, ([old, replace(new, project="p2")], source), ([replace(unknown, project="p3")], started))
+    rises = entries(
+        Guardrail,
+        """
+        name  measure  rises_by  at_least  project
+        p2    usd      3         50        p2
+        p3    usd      3         50        p3
+        """,
+    )
+    stated = stated_in(Accounting(added={"guardrail": rises})).guardrails
+    assert [(row.id, row.first_day) for row in crossed(database, stated, NEWEST)] == [("p2", first)]
 
 
 def test_what_a_connection_will_cost_is_unknown_when_the_rate_of_its_currency_has_ended(
