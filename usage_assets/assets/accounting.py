@@ -5,7 +5,7 @@ import dagster as dg
 from usage_assets.assets.location import Location
 from usage_assets.core.days import first_kept
 from usage_assets.models.connection_graph import fetched_costs
-from usage_assets.models.invoices import against_invoice
+from usage_assets.models.invoices import against_invoices
 from usage_assets.models.stated import store
 from usage_assets.warehouse.database import Warehouse
 
@@ -34,7 +34,7 @@ def build_accounting_asset(location: Location) -> dg.AssetsDefinition:
 
 
 def build_invoices_check(location: Location) -> dg.AssetChecksDefinition:
-    """Build the check that compares each stated invoice with what is stored as billed in its month.
+    """Build the check that compares the stated invoices of each month with what is stored as billed in it.
 
     Months that are not kept any more are left out.
     """
@@ -43,18 +43,18 @@ def build_invoices_check(location: Location) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=names.key(ACCOUNTING),
         name="invoices",
-        description="The stored billed total of each month equals its invoice, rounded to the invoice's precision",
+        description="The stored billed total of each month equals its invoices, rounded to their precision",
     )
     @names.bound
     def invoices(warehouse: dg.ResourceParam[Warehouse]) -> dg.AssetCheckResult:
         first = first_kept(location.settings.usage_retention_months)
         kept = [invoice for invoice in location.accounting.invoices if invoice.first >= first]
-        compared = [against_invoice(warehouse, invoice, fetched) for invoice in kept]
+        compared = [*against_invoices(warehouse, kept, fetched)]
         different = [text for agrees, text in compared if not agrees]
         return dg.AssetCheckResult(
             passed=not different,
             description="; ".join(different) or None,
-            metadata={"invoices": len(compared), "different": different, "agree": [t for ok, t in compared if ok]},
+            metadata={"invoices": len(kept), "different": different, "agree": [t for ok, t in compared if ok]},
         )
 
     return invoices

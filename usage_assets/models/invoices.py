@@ -1,7 +1,9 @@
 """Invoices of the connections file beside what is stored as billed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
 
 from usage_assets.config.accounting import Invoice
 from usage_assets.core.days import end_of_month
@@ -12,6 +14,8 @@ from usage_assets.warehouse.migrate import create_or_alter
 from usage_assets.warehouse.tables import Table
 
 COSTS = Table(DailyCost)
+BILLED_BY = attrgetter("connection", "month", "currency")
+"""What invoices are of that are compared together."""
 BILLED = """
 select native_unit, sum(native_amount)
 from costs.daily_costs
@@ -23,13 +27,21 @@ group by native_unit
 """
 
 
-def against_invoice(
-    warehouse: Warehouse, invoice: Invoice, fetched: Collection[tuple[str, str]] = ()
-) -> tuple[bool, str]:
-    """Return whether what is stored of an invoice's month is what was invoiced, and both in words.
+def against_invoices(
+    warehouse: Warehouse, invoices: Iterable[Invoice], fetched: Collection[tuple[str, str]] = ()
+) -> Iterator[tuple[bool, str]]:
+    """Yield whether what is stored of a connection, month and currency is what was invoiced, and both in words.
 
-    Raises WarehouseError.
+    A provider may send several invoices for a month: their sum is compared. Raises WarehouseError.
     """
+    for _, together in groupby(sorted(invoices, key=BILLED_BY), BILLED_BY):
+        yield _against(warehouse, [*together], fetched)
+
+
+def _against(
+    warehouse: Warehouse, invoices: Sequence[Invoice], fetched: Collection[tuple[str, str]]
+) -> tuple[bool, str]:
+    invoice = invoices[0]
     last = end_of_month(invoice.first)
     bounds = {"connection": invoice.connection, "first": invoice.first, "last": last}
     with warehouse.transaction(keep=False) as database:
@@ -42,18 +54,20 @@ def against_invoice(
         }
     digits = digits_of(invoice.currency)
     minor = {"cents": 2, "minor units": digits}
-    stored = Money(Decimal(0), invoice.currency)
+    invoiced = stored = Money(Decimal(0), invoice.currency)
+    for each in invoices:
+        invoiced += each.money
     for unit, amount in billed:
         stored += Money.of_minor(amount, invoice.currency, minor.get(unit, 0))
-    stored = stored.rounded(max(digits, -int(invoice.total.as_tuple().exponent)))
-    amounts = in_words([invoice.total, stored.amount], invoice.currency)
+    stored = stored.rounded(max(digits, -int(invoiced.amount.as_tuple().exponent)))
+    amounts = in_words([invoiced.amount, stored.amount], invoice.currency)
     words = (
-        f"{invoice.id} ({invoice.connection} {invoice.month}): invoiced {amounts[invoice.total]}, "
-        f"stored {amounts[stored.amount]}"
+        f"{', '.join(each.id for each in invoices)} ({invoice.connection} {invoice.month}): "
+        f"invoiced {amounts[invoiced.amount]}, stored {amounts[stored.amount]}"
     )
     missing = len(set().union(*by_source.values())) if by_source else last.day
     if missing:
         parts = [f"{source} {len(days)}" for source, days in by_source.items() if days]
         named = f" ({', '.join(parts)})" if len(by_source) > 1 else ""
         words += f"; {missing} days of the month are not stored{named}"
-    return stored == invoice.money, words
+    return stored == invoiced, words

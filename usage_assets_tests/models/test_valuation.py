@@ -15,7 +15,7 @@ from iso4217 import Currency
 from usage_assets.config.accounting import Accounting, ExchangeRate, Invoice
 from usage_assets.core.money import SCALE
 from usage_assets.models.costs import COSTS
-from usage_assets.models.invoices import against_invoice
+from usage_assets.models.invoices import against_invoices
 from usage_assets.models.model import SQL, money_seed
 from usage_assets.providers.anthropic.reports import ClaudeCode, CostReport
 from usage_assets.providers.openai.costs import Costs
@@ -23,7 +23,7 @@ from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_tests.models.days import DAY, DERIVED, Days, cases, lines, raw
-from usage_assets_tests.models.stated import EURO, stating
+from usage_assets_tests.models.stated import EURO, entries, stating
 
 YEN = ExchangeRate(currency="JPY", usd=Decimal("0.0066"), valid_from=DAY, source="ECB")
 
@@ -127,8 +127,29 @@ def test_an_invoice_agrees_with_what_is_stored_of_its_month_and_currency(days: D
         0       USD  2026-10  yes  INV (anthropic 2026-10): invoiced $0.00, stored $0.00; 31 days
     """):
         invoice = Invoice(connection="anthropic", month=month, id="INV", total=Decimal(total), currency=currency)
-        found = against_invoice(days.warehouse, invoice)
+        [found] = against_invoices(days.warehouse, [invoice])
         assert (found[0], said in found[1]) == (agrees == "yes", True), (total, found)
+
+
+def test_the_invoices_of_a_month_are_compared_together(days: Days) -> None:
+    """Providers send one whenever what is prepaid is used up. Each alone differed, and the page reconciled them."""
+    days.spent(CostReport, raw(CostReport, amount_cents=101), raw(CostReport, currency="EUR", amount_cents=7))
+    invoices = entries(
+        Invoice,
+        """
+        connection  month    id     total  currency
+        anthropic   2026-11  INV-1  0.6    .
+        anthropic   2026-11  INV-2  0.41   .
+        anthropic   2026-11  INV-3  0.07   EUR
+        anthropic   2026-10  INV-4  0.01   .
+        """,
+    )
+    found = [(agrees, said.partition(";")[0]) for agrees, said in against_invoices(days.warehouse, invoices)]
+    assert found == [
+        (False, "INV-4 (anthropic 2026-10): invoiced $0.01, stored $0.00"),
+        (True, "INV-3 (anthropic 2026-11): invoiced 0.07 EUR, stored 0.07 EUR"),
+        (True, "INV-1, INV-2 (anthropic 2026-11): invoiced $1.01, stored $1.01"),
+    ]
 
 
 MISTAKES = (
@@ -147,12 +168,12 @@ def test_a_day_of_which_a_part_of_the_costs_is_missing_is_not_stored(days: Days)
     days.spent(CostReport, first=first, last=first + timedelta(days=1))
     days.spent(ClaudeCode, first=first, last=last)
     invoice = Invoice(connection="anthropic", month="2026-10", total=Decimal(1), id="INV")
-    _, said = against_invoice(days.warehouse, invoice)
+    [(_, said)] = against_invoices(days.warehouse, [invoice])
     assert said.endswith("; 29 days of the month are not stored (claude_code 26, cost_report 29)")
     never = [("anthropic", "anthropic.cost_report"), ("anthropic", "another.source")]
-    _, said = against_invoice(days.warehouse, invoice, never)
+    [(_, said)] = against_invoices(days.warehouse, [invoice], never)
     assert said.endswith("; 31 days of the month are not stored (source 31, claude_code 26, cost_report 29)")
-    _, said = against_invoice(days.warehouse, invoice.model_copy(update={"connection": "unknown"}))
+    [(_, said)] = against_invoices(days.warehouse, [invoice.model_copy(update={"connection": "unknown"})])
     assert said.endswith("; 31 days of the month are not stored")
 
 

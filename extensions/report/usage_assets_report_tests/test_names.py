@@ -17,7 +17,7 @@ from usage_assets_report.charts import colors_of
 from usage_assets_report.figures import Report, read
 from usage_assets_report.period import Period
 from usage_assets_tests.fixtures import NewWarehouse
-from usage_assets_tests.models.days import DAY, Days, raw
+from usage_assets_tests.models.days import DAY, Days, lines, raw
 from usage_assets_tests.models.stated import listed, stating
 
 TEAMS = 51
@@ -70,14 +70,20 @@ def test_bills_in_files_are_of_who_they_name_and_an_invoice_is_compared_in_cents
     tmp_path: Path, warehouse_with_views: NewWarehouse
 ) -> None:
     invoices = [
-        Invoice(connection=name, month=f"{DAY:%Y-%m}", total=Decimal(invoiced), id=name)
-        for name, invoiced in (("openai", "2.01"), ("cloud", "3.5"), ("unknown", "1"))
+        Invoice(connection=name, month=f"{DAY:%Y-%m}", total=Decimal(invoiced), id=f"{name} {invoiced}")
+        for name, *each in lines("""
+            openai       0.75  1.26
+            cloud        3.5
+            other_cloud  3
+            unknown      1
+        """)
+        for invoiced in each
     ]
     warehouse = warehouse_with_views(tmp_path)
     with warehouse.get_connection() as database:
         days = stating(Days(warehouse), invoices=invoices)
         days.spent(Costs, raw(Costs, amount_value=Decimal("2.0054")))
-        said = {"billed_cost": Decimal(3), "billing_currency": "USD", "service_provider_name": "AWS"}
+        said = {"billed_cost": Decimal("3.005"), "billing_currency": "USD", "service_provider_name": "AWS"}
         for name in ("cloud", "other_cloud"):
             days.spent(Charges, raw(Charges, connection=name, **said), connection=name)
         make_views(database, VIEWS)
@@ -90,7 +96,12 @@ def test_bills_in_files_are_of_who_they_name_and_an_invoice_is_compared_in_cents
     assert ["--connection cloud" in each for each in commands] == [True, False, False]
     assert colors_of(replace(report, ranges={"": report})).keys() == {*providers}
     states = {row["connection"]: row["state"] for row in report.figures["invoices"].rows.to_pylist()}
-    assert states == {"openai": "reconciled", "cloud": "differs", "unknown": "nothing is stored"}
+    assert states == {
+        "openai": "reconciled",
+        "cloud": "differs",
+        "other_cloud": "differs",  # 3.005 is 3.01 on an invoice
+        "unknown": "nothing is stored",
+    }
 
 
 def rows_of(report: Report, dimension: str) -> Mapping[Decimal, tuple[str, str]]:

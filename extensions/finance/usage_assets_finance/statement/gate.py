@@ -10,7 +10,7 @@ from usage_assets.core.days import Window, spans
 from usage_assets.core.schema import Row
 from usage_assets.models.comparisons import comparisons_of, prepare
 from usage_assets.models.connection_graph import ConnectionGraph, fetched_costs, graph_of
-from usage_assets.models.invoices import against_invoice
+from usage_assets.models.invoices import against_invoices
 from usage_assets.models.same_use import billed_by_both, same_use
 from usage_assets.providers.endpoint import Control
 from usage_assets.warehouse.database import Warehouse
@@ -52,11 +52,10 @@ def contradictions(warehouse: Warehouse, settings: Settings, money: Seed, month:
     with warehouse.get_connection() as database:
         for connection in connections:
             yield from _of_connection(warehouse, database, graph_of(connection, money), month)
-    for invoice in settings.accounting().invoices:
-        if invoice.first == month.first:
-            agrees, words = against_invoice(warehouse, invoice, fetched_costs(connections))
-            if not agrees:
-                yield Contradiction("invoice", f"invoice {words}")
+    invoices = [invoice for invoice in settings.accounting().invoices if invoice.first == month.first]
+    for agrees, words in against_invoices(warehouse, invoices, fetched_costs(connections)):
+        if not agrees:
+            yield Contradiction("invoice", f"invoice {words}")
 
 
 def suspicions(warehouse: Warehouse, month: Window) -> Iterator[str]:

@@ -1,7 +1,7 @@
 -- title: Invoices against what is stored
 -- short: {month}, {connection}: {invoiced:currency} invoiced[, {stored:currency} stored], {state}
--- note: The invoice as the connections file states it. Reconciled: rounded to the invoice's digits, the stored total is equal. If it
---   differs, ask the provider.
+-- note: The invoices of a month as the connections file states them, together. Reconciled: rounded to their digits, the stored total is
+--   equal. If it differs, ask the provider.
 -- explain: --table costs.by_month --month {month:%Y-%m} --connection {connection} --where cost_basis=billed --where {of_unit}
 --   --column {column}
 with stored as (
@@ -34,14 +34,19 @@ select
   sum(total) - any_value(stored) as difference,
   case
     when any_value(stored) is null then 'nothing is stored'
-    when abs(difference) <= 0.5 * min(least(coalesce(minor_unit, 0.01), digit)) then 'reconciled'
+    when abs(difference) < min(half) or difference = min(half) * sign(any_value(stored)) then 'reconciled'
     else 'differs'
   end as state
 from (
-  select *, (0.1 ** length(rtrim(split_part(total::varchar, '.', 2), '0')))::decimal(11, 10) as digit
+  select
+    *,
+    0.5 * least(
+      coalesce(minor_unit, 0.01),
+      (0.1 ** length(rtrim(split_part(total::varchar, '.', 2), '0')))::decimal(11, 10)
+    ) as half
   from accounting.invoices
+  left join accounting.currencies using (currency)
 )
-left join accounting.currencies using (currency)
 left join stored using (connection, month, currency)
 where month between date_trunc('month', $last::date) - interval 12 months and $last
 group by all

@@ -351,7 +351,7 @@ class Story:
             result = replace(self.project, checks=True).run(job, [*self.project.keys_of(job)], None, **tags)
             [check] = result.get_asset_check_evaluations()
             made_up = min(1, int(str(check.metadata["invoices"].value)))
-            assert str(check.metadata["different"].value).count("I-") == made_up
+            assert str(check.metadata["different"].value).count(": invoiced ") == made_up
             assert result.success
 
     def settle(self) -> None:
