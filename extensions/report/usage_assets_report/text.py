@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from usage_assets.core.days import counted
-from usage_assets.core.money import total
+from usage_assets.core.money import in_words, total, with_unit
 from usage_assets_report.answers import Answer, answers, facts, text_of
 from usage_assets_report.figures import Figure, Report
 from usage_assets_report.page import amount, change, label
@@ -89,7 +89,7 @@ def _amortized(report: Report) -> Iterator[str]:
         is_part_only_billed = row["of_it_only_billed"] not in (0, row["amortized"])
         if row["amortized"] != row["cash"] or is_part_only_billed:
             cash, amortized, only_billed = (
-                amount(row[name], row["unit"]) for name in ("cash", "amortized", "of_it_only_billed")
+                with_unit(amount(row[name], ""), row["unit"]) for name in ("cash", "amortized", "of_it_only_billed")
             )
             part = f" ({only_billed} of it only billed)" if is_part_only_billed else ""
             yield f"{row['connection']}: {cash} billed, {amortized} amortized{part}"
@@ -120,8 +120,8 @@ def _certainty(report: Report) -> Iterator[str]:
         if not row["accounts"]:
             yield f"{row['connection']}: {billed} of {row['service']} is in the bill of {row['billed_by']}, too"
         elif row["connection"] < row["billed_by"]:
-            both = f"{row['connection']} has {billed} and {row['billed_by']} {other}"
-            yield f"{row['service']} of account {row['accounts']} is stored twice: {both}"
+            has = f"{row['connection']} has {billed} and {row['billed_by']} {other}"
+            yield f"{row['service']} of account {row['accounts']} is stored twice: {has}"
     for row in _rows(report, "delivered"):
         for name, what in (
             ("not_stored", "that files deliver is not stored"),
@@ -129,8 +129,10 @@ def _certainty(report: Report) -> Iterator[str]:
             ("missing", "that files deliver is missing"),
         ):
             if row[name]:
-                yield f"{row['connection']}: {amount(row[name], row['currency'])} {what}: {row['reason']}"
+                billed = with_unit(amount(row[name], ""), row["currency"])
+                yield f"{row['connection']}: {billed} {what}: {row['reason']}"
     for row in _rows(report, "invoices"):
         if row["state"] != "reconciled":
-            invoiced, stored = (amount(row[name] or Decimal(0), row["currency"]) for name in ("invoiced", "stored"))
+            both = row["invoiced"], row["stored"] or Decimal(0)
+            invoiced, stored = map(in_words(both, row["currency"]).__getitem__, both)
             yield f"{row['connection']}: invoice {row['invoice']} is {invoiced}, stored is {stored}"

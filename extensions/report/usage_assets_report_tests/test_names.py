@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
+
+from rich.console import Console
 
 from usage_assets.config.accounting import Invoice, Owner
 from usage_assets.models.costs import VIEWS
@@ -16,8 +19,9 @@ from usage_assets_finance.focus.charges import Charges
 from usage_assets_report.charts import colors_of
 from usage_assets_report.figures import Report, read
 from usage_assets_report.period import Period
+from usage_assets_report.text import show
 from usage_assets_tests.fixtures import NewWarehouse
-from usage_assets_tests.models.days import DAY, Days, lines, raw
+from usage_assets_tests.models.days import DAY, Days, lines, one_a_line, raw
 from usage_assets_tests.models.stated import listed, stating
 
 TEAMS = 51
@@ -70,22 +74,23 @@ def test_bills_in_files_are_of_who_they_name_and_an_invoice_is_compared_in_cents
     tmp_path: Path, warehouse_with_views: NewWarehouse
 ) -> None:
     invoices = [
-        Invoice(connection=name, month=f"{DAY:%Y-%m}", total=Decimal(invoiced), id=f"{name} {invoiced}")
-        for name, *each in lines("""
-            openai       0.75  1.26
-            cloud        3.5
-            other_cloud  3
-            unknown      1
+        Invoice(connection=name, month=f"{DAY:%Y-%m}", total=invoiced, id=f"{name} {invoiced}", currency=currency)
+        for name, currency, *each in lines("""
+            openai       USD  0.75  1.26
+            cloud        USD  3.5
+            other_cloud  USD  3
+            euros        EUR  3
+            unknown      USD  1
         """)
-        for invoiced in each
+        for invoiced in map(Decimal, each)
     ]
     warehouse = warehouse_with_views(tmp_path)
     with warehouse.get_connection() as database:
         days = stating(Days(warehouse), invoices=invoices)
         days.spent(Costs, raw(Costs, amount_value=Decimal("2.0054")))
-        said = {"billed_cost": Decimal("3.005"), "billing_currency": "USD", "service_provider_name": "AWS"}
-        for name in ("cloud", "other_cloud"):
-            days.spent(Charges, raw(Charges, connection=name, **said), connection=name)
+        said = {"billed_cost": "3.005", "effective_cost": "0.5", "service_provider_name": "AWS"}
+        for name, currency in (("cloud", "USD"), ("other_cloud", "USD"), ("euros", "EUR")):
+            days.spent(Charges, raw(Charges, connection=name, billing_currency=currency, **said), connection=name)
         make_views(database, VIEWS)
         report = read(database, Period.of_days(DAY, DAY))
     by_day = report.figures["by_day"]
@@ -100,8 +105,18 @@ def test_bills_in_files_are_of_who_they_name_and_an_invoice_is_compared_in_cents
         "openai": "reconciled",
         "cloud": "differs",
         "other_cloud": "differs",  # 3.005 is 3.01 on an invoice
+        "euros": "differs",
         "unknown": "nothing is stored",
     }
+    console = Console(file=(printed := StringIO()))
+    show(report, console)
+    of_euros = [line.partition(", and")[0] for line in printed.getvalue().splitlines() if "euros: " in line]
+    assert of_euros == one_a_line("""
+        euros: 3.00 EUR billed, 0.50 EUR amortized
+        euros: 3.00 EUR have no dollar value: no exchange rate is configured for EUR
+        euros: 3.00 EUR is stored
+        euros: invoice euros 3 is 3.00 EUR, stored is 3.01 EUR
+    """)
 
 
 def rows_of(report: Report, dimension: str) -> Mapping[Decimal, tuple[str, str]]:
