@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 import duckdb
 
 from usage_assets.core.days import DAY, Window
+from usage_assets.core.money import SCALE, exactly
 from usage_assets.models.insights import KEPT, TOLD, AnomalyRow
 from usage_assets_report.insights.series import USD, Scope, counter, parts_of, query, stored_days
 
@@ -31,14 +32,19 @@ class Guardrail:
     first: date
     last: date
 
+    @exactly()
     def limit(self, values: Mapping[date, Decimal], day: date) -> Decimal | None:
-        """Return the limit of a day; None if a rise is meant and one of the 7 days before it has no value."""
+        """Return the limit of a day; None if a rise is meant and one of the 7 days before it has no value.
+
+        It is rounded down to a stored amount's last place: what is above the one is above the other.
+        """
         if self.above is not None:
             return self.above
         before = [values[day - n * DAY] for n in range(1, BEFORE + 1) if day - n * DAY in values]
         if len(before) < BEFORE or self.rises_by is None:
             return None
-        return max(self.at_least, self.rises_by * sum(before) / BEFORE)
+        limit = self.rises_by * sum(before) / BEFORE
+        return max(self.at_least, limit.quantize(Decimal(1).scaleb(-SCALE), ROUND_FLOOR))
 
 
 def crossed(database: duckdb.DuckDBPyConnection, guardrails: Sequence[Guardrail], newest: date) -> Iterator[AnomalyRow]:

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from usage_assets.config.accounting import Accounting, Budget, ExchangeRate
+from usage_assets.core.schema import to_arrow
 from usage_assets.models.insights import KEPT, AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets_report.entries import Guardrail
 from usage_assets_report.insights.compute import Insights, compute
@@ -156,6 +157,15 @@ def test_a_rise_is_measured_against_seven_stored_days_as_long_as_its_day_is_kept
     rise = Guardrail(name="rise", measure="usd", rises_by=Decimal(3), at_least=Decimal(50))
     stated = stated_in(Accounting(added={"guardrail": [rise]})).guardrails
     assert [row.first_day for row in crossed(database, stated, NEWEST)] == [odd]
+
+
+def test_a_rise_is_stored_whatever_the_mean_of_the_days_before_it(database: duckdb.DuckDBPyConnection) -> None:
+    """Three times 8/7 has no last digit: nothing of the whole report was stored then. It is rounded down."""
+    found(database, bill(level(JULY, NEWEST, "1") | {NEWEST - DAY: Decimal(2), NEWEST: Decimal(9)}))
+    rise = Guardrail(name="rise", measure="usd", rises_by=Decimal(3), at_least=Decimal(3))
+    stated = stated_in(Accounting(added={"guardrail": [rise]})).guardrails
+    stored = to_arrow(AnomalyRow, [*crossed(database, stated, NEWEST)])
+    assert stored["expected"].to_pylist() == [Decimal("3.428571428571428571428571")]
 
 
 def test_the_first_use_of_something_is_a_rise_from_stored_days_without_it(database: duckdb.DuckDBPyConnection) -> None:
