@@ -358,6 +358,46 @@ OF_OPENAI = {
         bob      output        9              output_tokens {OF_CALL}
         """,
     ),
+    "costs may name the snapshot of a model where usage does not, or the other way around": Case(
+        """
+        line_item
+        gpt-image-2-2026-04-21, input
+        gpt-image-1, input
+        """,
+        """
+        user_id  model
+        alice    gpt-image-2
+        bob      gpt-image-1-2025-04-23
+        """,
+        """
+        model                   user_id  native_amount
+        gpt-image-2-2026-04-21  alice    100
+        gpt-image-1             bob      100
+        """,
+    ),
+    "use of another snapshot, or of one that is billed or used itself, has no part": Case(
+        """
+        line_item
+        a-2026-04-21, input
+        b, input
+        b-2026-04-21, input
+        c-2026-04-21, input
+        """,
+        """
+        user_id  model
+        alice    a-2026-05-05
+        alice    b
+        alice    c
+        bob      c-2026-04-21
+        """,
+        """
+        model         user_id  allocation
+        a-2026-04-21  -        unattributed
+        b             alice    tokens
+        b-2026-04-21  -        unattributed
+        c-2026-04-21  bob      tokens
+        """,
+    ),
     "a line item for text, audio or images alone is split by their tokens": Case(
         "\n".join(("line_item", *(f"gpt-5, {kind}" for kind in KINDS.values()))),
         f"user_id  {'  '.join(KINDS)}\nalice  10  11  12  13  14  15\nbob  90  89  88  87  86  85",

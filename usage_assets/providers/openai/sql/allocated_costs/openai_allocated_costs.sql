@@ -4,6 +4,8 @@
 --   cached input with cached tokens, input with the others (OpenAI counts cached tokens as input), output with output,
 --   and text, audio and image tokens with their own where a line item is for those alone. Where cache writes have a line
 --   item, tokens that were written go with that.
+-- * Of images, costs name the snapshot (gpt-image-2-2026-04-21) where usage names the model, or the other way around: one
+--   is the other where neither is used or billed under its own name in that project.
 -- * Where no report counts tokens of the model: with its images, characters or seconds.
 -- * A line item that names a service tier ("priority | gpt-5, output") goes with tokens of that tier alone, and the others
 --   of the day, project and model with the others. No line item says what went through the Batch API.
@@ -93,6 +95,15 @@ usage as (
     seconds
   into name measure value units
 ),
+used as (
+  select
+    connection,
+    usage_date,
+    project_id,
+    list(distinct model) as models
+  from reports
+  group by all
+),
 lines as (
   select
     rowid as bill,
@@ -107,7 +118,8 @@ costs as (
     * replace (
       if(measure = 'input' and bool_or(measure = 'cache writes') over alike, 'input without writes', measure) as measure
     ),
-    list(distinct service_tier) over alike as service_tiers
+    list(distinct service_tier) over alike as service_tiers,
+    list(distinct model) over (partition by connection, usage_date, project_id) as models
   from lines
   window alike as (partition by connection, usage_date, project_id, model)
 )
@@ -132,11 +144,23 @@ select
     list_filter(costs.granted, lambda name: name in ('project_id', 'user_id', 'api_key_id')), ', '
   ) as basis
 from costs
+join used
+  on used.connection = costs.connection
+  and used.usage_date = costs.usage_date
+  and used.project_id is not distinct from costs.project_id
 join usage
   on usage.connection = costs.connection
   and usage.usage_date = costs.usage_date
   and usage.project_id is not distinct from costs.project_id
-  and usage.model = costs.model
+  and (
+    usage.model = costs.model
+    or (
+      not list_contains(used.models, costs.model)
+      and not list_contains(costs.models, usage.model)
+      and len(usage.model) <> len(costs.model)
+      and regexp_replace(usage.model, '-\d{4}-\d\d-\d\d$', '') = regexp_replace(costs.model, '-\d{4}-\d\d-\d\d$', '')
+    )
+  )
   and if(
     costs.service_tier is null,
     not list_contains(costs.service_tiers, usage.service_tier),
