@@ -67,9 +67,7 @@ def _engine(
 ) -> sqlalchemy.Engine:
     asked = (url, recycle, overflow, statement_timeout)
     if asked not in _ENGINES:
-        address = make_url(url)
-        given = address.query
-        secret = {} if address.password or OF_DAGSTER not in os.environ else {"password": os.environ[OF_DAGSTER]}
+        given = make_url(url).query
         options = [str(given.get("options", "")), OPTIONS]
         options += [f"-c statement_timeout={statement_timeout}"] if statement_timeout is not None else []
         _ENGINES[asked] = create_pg_engine(
@@ -83,7 +81,6 @@ def _engine(
             connect_args={
                 **{name: value for name, value in (KEEPALIVES | CONNECTED).items() if name not in given},
                 "options": " ".join(options),
-                **secret,
             },
         )
     return _ENGINES[asked]
@@ -105,9 +102,13 @@ class _Pooled:
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
-        """Open what dagster.yaml names, as Dagster's classes do."""
+        """Open what dagster.yaml names, as Dagster's classes do. These look for their tables with a connection of their
+        own, so the password is in the address."""
+        url = pg_url_from_config(config_value)
+        if OF_DAGSTER in os.environ and not (address := make_url(url)).password:
+            url = address.set(password=os.environ[OF_DAGSTER]).render_as_string(hide_password=False)
         return cls(
-            postgres_url=pg_url_from_config(config_value),
+            postgres_url=url,
             should_autocreate_tables=config_value.get("should_autocreate_tables", True),
             inst_data=inst_data,
             token_provider=get_token_provider_from_config(config_value),

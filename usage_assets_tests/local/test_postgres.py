@@ -1,6 +1,7 @@
 """Dagster's storages in PostgreSQL: how many connections, what a fork or a restart does to them, ids in order."""
 
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -26,6 +27,7 @@ from usage_assets_tests.postgres import (
     restart,
     running_postgres,
     url_of,
+    with_password,
 )
 from usage_assets_tests.waiting import until
 
@@ -78,6 +80,21 @@ def test_all_instances_of_a_process_share_a_few_connections(database: str, tmp_p
             assert each.get_runs() == []
         assert reported(opened[0]) == ["0", "1", "2"]
         assert 0 < len(sessions(database)) <= KEPT
+
+
+def test_a_new_database_is_opened_with_dagsters_password_and_pgpassword_is_the_lakes(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Compose and Dagster's chart set them."""
+    database, password = new_database(postgres), "of dagster: /@%"
+    [user] = re.findall(r"user=(\w+)", with_password(database, password))
+    monkeypatch.setenv("PGPASSWORD", "of the lake")
+    monkeypatch.setenv("DAGSTER_PG_PASSWORD", password)
+    (tmp_path / "dagster.yaml").write_text(dagster_yaml(database).replace("//postgres@", f"//{user}@"))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as opened:
+        report(opened, "0")
+        assert (reported(opened), opened.get_runs(), opened.all_instigator_state()) == (["0"], [], [])
+        close(opened.run_storage.postgres_url)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("more", "idle"), [("", "30"), ("&keepalives_idle=7", "7")])
