@@ -23,6 +23,7 @@ from usage_assets_report.figures import read_figure
 from usage_assets_report.in_port import EVERYTHING, InsightsLedger
 from usage_assets_report.period import Period
 from usage_assets_tests.fixtures import IS_NIGHT, NOW
+from usage_assets_tests.models.days import lines
 
 __all__ = ["company", "stored"]
 
@@ -120,6 +121,26 @@ def test_a_tie_is_broken_by_the_name_and_a_page_that_ends_in_a_month_has_all_of_
         assert dict(rows.fetchall()) == pays
         page = read_figure(database, "cost_centers", Period.of_days(first, first + timedelta(days=8)))
         assert {row["cost_center"]: row["pays"] for row in page.rows.to_pylist() if row["pays"]} == pays
+
+
+def test_trillions_are_rounded_as_on_the_statement(company: Company) -> None:
+    """From a trillion on, the view overflowed, and with it the whole report. A hundred of them can be stored."""
+    company.state("".join(f'[[owner]]\nproject = "{name}"\nteam = "{name}"\ncost_center = "{name}"\n' for name in "AB"))
+    first, last = MONTHS[-1], end_of_month(MONTHS[-1])
+    bill = lines("""
+        A  usd  12345678901234.565   12345678901234.57
+        B  usd  1.005                1
+        P  usd  0.004                0
+        B  eur  -98765432109876.545  -98765432109876.55
+    """)
+    costs = [cost(amount, last, currency, project_id=project) for project, currency, amount, _ in bill]
+    company.fetch(*costs, first=first, last=last)
+    pays = {(name if name in "AB" else None, currency.upper()): Decimal(paid) for name, currency, _, paid in bill}
+    sums = company.terminal.warehouse.read("from costs.by_cost_center").to_pylist()
+    assert {(row["cost_center"], row["currency"]): row["total_amount"] for row in sums} == pays
+    with company.terminal.warehouse.get_connection() as database:
+        said = payables(read_month(database, first).lines)
+    assert said == {"USD": 1234567890123557, "EUR": -9876543210987655}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

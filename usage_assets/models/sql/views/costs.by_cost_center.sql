@@ -39,10 +39,12 @@ sums as (
     coalesce(sum(billed), 0) as bill,
     coalesce(sum(own_amount), 0) as own,
     coalesce(sum(shared_amount), 0) as shared,
-    floor(own * of_one) as own_ones,
+    -- of whole units and their fraction apart: a product of both overflows from a trillion on
+    (own - floor(own)) * of_one as own_part,
+    floor(own) * of_one + floor(own_part) as own_ones,
     floor(shared * of_one) as shared_ones,
     -- a double has too few digits for both together: equal fractions would differ
-    round((own * of_one - own_ones)::double + (shared * of_one - shared_ones), 9) as rest
+    round((own_part - floor(own_part))::double + (shared * of_one - shared_ones), 9) as rest
   from amounts
   left join accounting.currencies using (currency)
   group by month, cost_center, currency
@@ -52,7 +54,8 @@ rounded as (
   select
     *,
     (own_ones + shared_ones::decimal(18, 0) + floor(rest)::integer)::decimal(18, 0) as whole,
-    round(sum(bill) over of_bill * of_one) - sum(whole) over of_bill as ones,
+    sum(bill) over of_bill as billed,
+    trunc(billed) * of_one + round((billed - trunc(billed)) * of_one) - sum(whole) over of_bill as ones,
     row_number() over (of_bill order by round(rest - floor(rest), 9) desc, cost_center nulls first) as place
   from sums
   window of_bill as (partition by month, currency)
