@@ -247,6 +247,18 @@ def test_a_day_is_expected_to_grow_as_days_of_its_source_did(database: duckdb.Du
     assert round(november.expected, 2) == 30 * 40
 
 
+def test_a_fee_that_is_changed_on_two_days_in_a_row_does_not_come_every_day(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    """$10 a day, and $120 of a seat and its changes: -$40 a day until the end of the month were expected, too."""
+    fees = {**dict.fromkeys((OCTOBER, NOVEMBER), Decimal(100)), NEWEST - DAY: Decimal(60), NEWEST: Decimal(-40)}
+    (use, seat), source = bill(level(JULY, NEWEST, "10"), fees)
+    month = month_of(found(database, ([use, replace(seat, frequency="Recurring")], source)))
+    assert (month.settled + month.provisional, month.expected) == (20 * 10 + 120, 30 * 10 + 120)
+    daily = replace(seat, frequency="Recurring", amounts=level(NEWEST - 4 * DAY, NEWEST, "3"))
+    assert month_of(found(database, ([use, daily], source))).expected == 30 * 10 + 15 * 3
+
+
 LEAP_DAY, IN_FEBRUARY = date(2028, 2, 29), date(2028, 2, 20)
 FEBRUARY = (date(2028, 2, 1), LEAP_DAY)
 

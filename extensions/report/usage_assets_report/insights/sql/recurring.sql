@@ -9,7 +9,8 @@ select
   currency,
   is_stated,
   case
-    when is_stated and days[1] - days[2] = 1 then 0
+    -- a month's price that was changed on two days in a row is none of every day
+    when is_stated and days[1] - days[2] = 1 and days[1] - days[-1] < 6 then 0
     when is_same_day and (is_stated or is_monthly and greatest(abs(most), abs(least)) <= least(abs(most), abs(least)) * 1.05)
       then latest
     when is_stated then day(days[1])
