@@ -186,7 +186,9 @@ class Page(HTMLParser):
 READ = ("th", "td", "h4", "p")
 HOW_MUCH = "a1"
 EXACT = r"-?\d+(?:\.\d+)?"
-FORECAST = re.compile(rf"^Forecast: (?P<expected>{EXACT}) \(80% range (?P<low>{EXACT}) to (?P<high>{EXACT})\)", re.M)
+FORECAST = re.compile(
+    rf"^Forecast: (?P<expected>{EXACT})(?: \(80% range (?P<low>{EXACT}) to (?P<high>{EXACT})\))?\.$", re.M
+)
 
 
 def _in_report(page: Page, newest: date) -> Saying:
@@ -195,7 +197,7 @@ def _in_report(page: Page, newest: date) -> Saying:
         yield Said(ANSWER, EVERYTHING, "so far", cents(spent))
         ahead = FORECAST.search("\n".join(lines))
         for name in ("expected", "low", "high"):
-            yield Said(ANSWER, EVERYTHING, name, cents(ahead and ahead[name]))
+            yield Said(ANSWER, EVERYTHING, name, cents(ahead and (ahead[name] or ahead["expected"])))
     for label, amount, *_ in page.cards:
         if label == VALUED:
             yield Said(REPORT, EVERYTHING, "so far", cents(amount))
@@ -241,7 +243,7 @@ def _in_tables(
     newest: date,
 ) -> Saying:
     first, last = newest.replace(day=1), end_of_month(newest)
-    for row in months:
+    for row in (each for each in months if each["month"] == first):
         scope = EVERYTHING if row["kind"] == "all" else f"{row['kind']} {row['name']}"
         yield Said(TABLES, scope, "so far", cents(row["settled"] + row["provisional"]))
         for name in ("expected", "low", "high"):

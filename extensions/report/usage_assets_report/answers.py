@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from usage_assets.core.days import counted
+from usage_assets.core.days import DAY, counted
 from usage_assets.core.money import total, with_unit
 from usage_assets.models.insights import REFRESH, incidents_in_words
 from usage_assets_report.dimensions import SAME_NAME
@@ -34,6 +34,8 @@ PARTS: Mapping[str, tuple[str, str]] = {
 }
 """Part of a difference on compared days -> what it is called if it adds to the bill, and if it takes from it."""
 
+STATES = ("open", "lasts", "closed")
+"""Of incidents: those first that somebody may act on."""
 COMPARED = "compared"
 COUNTED = ("tokens", "requests")
 BY_ITSELF = "Dagster fetches what is due, and reads days again, by itself. Without it: usage-assets backfill --due."
@@ -153,7 +155,7 @@ def billed(report: Report) -> Mapping[str, Any]:
 
 def _how_much(report: Report) -> Answer:
     figures = ("headline", "by_day", "trend")
-    question = "How much this month?" if report.period.is_month else "How much?"
+    question = f"How much in {report.period.first:%B}?" if report.period.is_month else "How much?"
     row = billed(report)
     if row["amount"] is None:
         return Answer(question, [["Nothing that has a value in USD is stored."]], figures)
@@ -161,9 +163,11 @@ def _how_much(report: Report) -> Answer:
     lines: list[Words] = [[Amount(row["amount"])], *wrong, _against(report, row)]
     month = report.period.last.replace(day=1)
     forecast = [
-        _forecast(each, "Forecast" if report.period.is_month else f"Forecast of {month:%B}")
-        for each in _rows(report, "forecast")
-        if each["scope"] == "everything" and each["month"] == month
+        _forecast(
+            each, "Forecast" if report.period.is_month and each["month"] == month else f"Forecast of {each['month']:%B}"
+        )
+        for each in reversed(_rows(report, "forecast"))
+        if each["scope"] == "everything" and each["month"] in (month, report.period.last + DAY)
     ]
     lines += [*forecast, *(_behind(report) if forecast else ())]
     if report.rates:
@@ -214,7 +218,8 @@ def _forecast(row: Mapping[str, Any], called: str) -> Words:
     if row["usd_expected"] is None:
         return [f"{called}: unknown ({row['why_unknown']})."]
     low, high = Amount(row["usd_low"]), Amount(row["usd_high"])
-    return [f"{called}: ", Amount(row["usd_expected"]), " (80% range ", low, " to ", high, ")."]
+    within: Words = [" (80% range ", low, " to ", high, ")"] if low < high else []
+    return [f"{called}: ", Amount(row["usd_expected"]), *within, "."]
 
 
 def _behind(report: Report) -> Sequence[Words]:
@@ -386,7 +391,7 @@ def _incidents(report: Report) -> Answer:
     states = [row["state"].partition(",")[0] for row in rows]
     ranked = sorted(
         zip(rows, states, strict=True),
-        key=lambda each: (each[1] != "open", is_guardrail(each[0]), each[0]["measure"] != "usd", -_size(each[0])),
+        key=lambda each: (STATES.index(each[1]), is_guardrail(each[0]), each[0]["measure"] != "usd", -_size(each[0])),
     )
     said = [incidents_in_words([*map(is_guardrail, rows)]), f"{states.count('open')} still open"]
     if lasting := states.count("lasts"):

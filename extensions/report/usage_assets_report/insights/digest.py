@@ -101,7 +101,7 @@ def _month(months: Iterable[ForecastTotalRow], budgets: Iterable[BudgetStatusRow
     """Return the month so far, its forecast, and how much of the budgets is spent."""
     parts = []
     for month in months:
-        if month.kind == EVERYTHING:
+        if month.kind == EVERYTHING and month.month <= newest:
             spent = money(month.settled + month.provisional, "USD")
             ahead = expected_in_words(month, "USD") + unknown_in_words(month)
             parts.append(f"{month.month:%B} so far: {spent}{ahead}")

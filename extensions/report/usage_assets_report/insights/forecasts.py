@@ -1,4 +1,4 @@
-"""Forecasts of everything, each connection and each team, until the end of the quarter."""
+"""Forecasts of everything, each connection and each team, until the end of the quarter of the first day to come."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -196,13 +196,14 @@ def forecasts(
         return [], []
     first = min(start_of_quarter(newest), start_of_month(start_of_month(newest) - DAY))
     whole = scopes[EVERYTHING, ""]
-    futures = Futures(whole.parts, whole.days, growths, first, end_of_quarter(newest))
+    ahead = newest + DAY  # after the last day of a month, people ask what the one that has begun will cost
+    futures = Futures(whole.parts, whole.days, growths, first, end_of_quarter(ahead))
     daily: list[ForecastRow] = []
     months: list[ForecastTotalRow] = []
     for scope in largest([each for each in scopes.values() if each.kind in KINDS], newest, MOST):
         outlook = Outlook(scope, newest, futures)
         daily += _daily(outlook, today)
-        months.append(_month(outlook, start_of_month(newest), today))
+        months += [_month(outlook, month, today) for month in sorted({*map(start_of_month, (newest, ahead))})]
     return daily, months
 
 

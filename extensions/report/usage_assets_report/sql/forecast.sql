@@ -17,4 +17,5 @@ select
   rates
 from costs.forecast_totals
 where month between date_trunc('month', $first::date) and $last
-order by kind <> 'all', kind, usd_so_far desc
+  or (month = $last::date + 1 and settled + provisional = 0)  -- of which no day is over yet
+order by month desc, kind <> 'all', kind, usd_so_far desc, usd_expected desc

@@ -1,5 +1,6 @@
 -- title: Seats
--- short: {connection}[, {plan}]: [{idle#idle seat}|idle seats unknown][, {usd_idle_a_month} a month]
+-- short: {connection}[, {plan}]: [{seats#seat}|seats unknown][ at {price_a_month:currency} a month],
+--   [{idle#idle seat}|idle seats unknown][ ({usd_idle_a_month})]
 -- note: At the end of the last day. Idle: no activity for more than 30 days, by the provider's own date, or 30 stored days without any.
 --   Ending: cancelled already. Prices are per seat and month: the bill's, or those of [[seat]]. "Why unknown" says what is missing. GitHub
 --   pools what its seats include: a removed seat also takes its part ("included a month", of [[seat]]) from the pool. Cursor and
@@ -27,4 +28,4 @@ select
     as why_unknown
 from costs.seats($last)
 group by connection, plan, price, currency, included, usd_rate, price_usd, price_reason
-order by usd_idle_a_month desc nulls last, idle desc nulls last, connection, plan
+order by usd_idle_a_month desc nulls last, idle desc nulls last, price is null, connection, plan

@@ -1,5 +1,5 @@
 -- title: Unattributed spend
--- short: {connection}: {usd} billed[, {usd_without_actor} without a user]
+-- short: {connection}: {usd} billed[, {usd_without_actor} unattributed]
 -- note: No usage report says who used it.
 -- explain: --table costs.by_actor {days} --connection {connection} --where cost_basis=billed --column amount_usd
 with billed as (

@@ -20,7 +20,7 @@ from usage_assets.core.schema import to_arrow
 from usage_assets.models.comparisons import comparisons_of
 from usage_assets.models.connection_graph import graph_of
 from usage_assets.models.costs import VIEWS
-from usage_assets.models.insights import AnomalyRow, BudgetStatusRow
+from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastTotalRow
 from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.providers.openai.usage import UsageCompletions
@@ -39,9 +39,10 @@ from usage_assets_report.insights.doubts import doubts_of
 from usage_assets_report.insights.series import MEASURES, read
 from usage_assets_report.insights.stated import stated_in
 from usage_assets_report.period import Period
+from usage_assets_report_tests.computed import store_insights
 from usage_assets_tests.connections import connection
 from usage_assets_tests.fixtures import NewWarehouse
-from usage_assets_tests.models.days import Days, raw
+from usage_assets_tests.models.days import Days, filled, raw
 from usage_assets_tests.models.stated import entries
 
 FIRST, NEWEST = date(2026, 9, 1), date(2026, 11, 12)
@@ -272,6 +273,63 @@ def test_a_shift_lasts_until_its_level_ends_however_long_ago_it_began(days: Days
     assert shift.endswith(" (lasts)")
     ended = said(FIRST + 28 * DAY, NEWEST - 11 * DAY)
     assert [line.rpartition(" ")[2] for line in ended[1:]] == ["(open)", "(closed)"], "back to the level before"
+
+
+def test_the_page_of_a_month_that_is_over_says_what_the_next_one_will_cost(days: Days) -> None:
+    def month(first: date, provisional: int, *estimate: int) -> ForecastTotalRow:
+        known = dict(zip(("expected", "low", "high"), estimate, strict=True))
+        return filled(
+            ForecastTotalRow,
+            kind="all",
+            name="all",
+            month=first,
+            settled=0,
+            provisional=provisional,
+            made_on=TODAY,
+            **known,
+        )
+
+    store(days)
+    november, december = date(2026, 11, 1), date(2026, 12, 1)
+    rows_of_months = [month(november, 300, 300, 300, 300), month(december, 0, 310, 290, 330)]
+    store_insights(days.warehouse, {ForecastTotalRow: rows_of_months})
+    found = {}
+    for first in (november, november - DAY):
+        with days.warehouse.get_connection() as database:
+            report = read_report(database, Period.of_month(first, december - DAY))
+        lines = map(text_of, answers(report)[0].lines)
+        found[first] = [line for line in lines if line.startswith("Forecast")]
+    assert found == {
+        november: ["Forecast: $300.", "Forecast of December: $310 (80% range $290 to $330)."],
+        november - DAY: [],
+    }, "nothing more is expected of November, which is not October's next month any more"
+
+
+def test_an_incident_that_lasts_is_said_before_larger_ones_that_are_over(days: Days) -> None:
+    states = [(False, False), (False, True), (True, False)]
+    odd = [
+        filled(
+            AnomalyRow,
+            kind="connection",
+            id=f"c{n}",
+            name=f"c{n}",
+            what="shift",
+            measure="usd",
+            first_day=NEWEST,
+            last_day=NEWEST,
+            actual=1000 - n,
+            expected=0,
+            is_open=is_open,
+            lasts=lasts,
+            closed_on=None,
+        )
+        for n, (is_open, lasts) in enumerate(states)
+    ]
+    store(days)
+    store_insights(days.warehouse, {AnomalyRow: odd})
+    with days.warehouse.get_connection() as database:
+        lines = answers(read_report(database, Period.of_month(NEWEST.replace(day=1), NEWEST)))[3].lines
+    assert [text_of(line).rpartition(" ")[2] for line in lines[1:]] == ["(open)", "(lasts)", "(closed)"]
 
 
 def keep(days: Days, insights: Insights) -> None:

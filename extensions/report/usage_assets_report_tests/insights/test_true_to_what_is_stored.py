@@ -113,6 +113,20 @@ CHEAPER = (
 """$250 a day, $230 in October, $200 in November. Days before October 12 are settled."""
 
 
+def test_when_a_month_is_over_the_next_one_is_forecast_too_also_in_another_quarter(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    for month, next_month in ((date(2026, 11, 30), date(2026, 12, 1)), (date(2026, 12, 31), date(2027, 1, 1))):
+        insights = found(database, bill(level(JULY, month, "250"), newest=month), newest=month)
+        assert [row.month for row in rows(insights, ForecastTotalRow) if row.kind == "all"] == [
+            month.replace(day=1),
+            next_month,
+        ]
+        to_come = month_of(insights, month=next_month)
+        assert (to_come.settled, to_come.provisional, to_come.expected) == (0, 0, 31 * 250)
+        assert f"{next_month:%B}" not in str(insights.digest), "it says what is billed so far"
+
+
 def test_without_statsmodels_nothing_is_expected_and_what_is_spent_stays(
     database: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
