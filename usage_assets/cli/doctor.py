@@ -8,10 +8,11 @@ import json
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
+from http import HTTPStatus
 from pathlib import Path
 from shutil import disk_usage
 
@@ -360,6 +361,7 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
     for setting in connection.ids.keys() & provider.lacks.keys():
         yield Finding(Level.OK, subject, provider.lacks[setting])
     refused: dict[str, Reason] = {}
+    answered: list[Endpoint] = []
     with client:
         for endpoint in provider.endpoints:
             if endpoint not in fetched:
@@ -374,12 +376,18 @@ def _connection(connection: Connection, settings: Settings) -> Iterator[Finding]
                 waits = f"{endpoint.name}: {with_what}; {days} is not there yet" if connection.key else str(error)
                 yield Finding(Level.OK if connection.key else Level.WARN, subject, waits)
             except ProviderError as error:
-                refused[endpoint.name] = Reason(str(error), error.cause)
+                where = (
+                    f" The key is that of {connection.key_reference}."
+                    if error.status == HTTPStatus.UNAUTHORIZED
+                    else ""
+                )
+                refused[endpoint.name] = Reason(f"{error}{where}", error.cause)
             else:
                 left_out = f"; ignored, as not in the manifest: {listed(ignored)}" if ignored else ""
                 yield Finding(Level.OK, subject, f"{endpoint.name}: {with_what}{left_out}")
+                answered.append(endpoint)
                 yield from _covered_twice(connection, endpoint, settings, client)
-                yield from _unverified_money(connection, endpoint, settings)
+    yield from _unverified_money(connection, answered, settings)
     for reason, names in by_cause(refused).items():
         verb = "is" if len(names) == 1 else "are"
         which = "no report is" if len(names) == len(fetched) else f"{', '.join(names)} {verb} not"
@@ -420,12 +428,17 @@ def _in_words(connection: Connection) -> str:
     return "; ".join((f"{connection.provider} at {connection.base_url}", *scope, *filters, start, people, *pace))
 
 
-def _unverified_money(connection: Connection, endpoint: Endpoint, settings: Settings) -> Iterator[Finding]:
-    has_money, captured = money_columns(endpoint), load(settings.shapes_path)
-    if has_money and not endpoint.seen_live and f"{connection.provider}/{endpoint.name}" not in captured:
+def _unverified_money(connection: Connection, endpoints: Iterable[Endpoint], settings: Settings) -> Iterator[Finding]:
+    captured = load(settings.shapes_path)
+    unverified = [
+        each.name
+        for each in endpoints
+        if money_columns(each) and not each.seen_live and f"{connection.provider}/{each.name}" not in captured
+    ]
+    if unverified:
+        capture = f"usage-assets capture --connection {connection.name} --day {utc_today() - DAY}"
         text = (
-            f"{endpoint.name}: amounts unverified: no response of a real account has been captured: "
-            f"usage-assets capture --connection {connection.name} --endpoint {endpoint.name} --day {utc_today() - DAY}"
+            f"amounts unverified, as no response of a real account has been captured: {listed(unverified)}: {capture}"
         )
         yield Finding(Level.WARN, f"connection {connection.name}", text)
 
@@ -641,12 +654,15 @@ def _disks(settings: Settings) -> Iterator[Finding]:
         kind, move = "a folder" if path.is_dir() else "a file", shlex.join(["mv", str(path), f"{path}.damaged"])
         yield Finding(Level.FAIL, "disk", f"{path} is {kind}, and a run writes there: `{move}`")
     file = None if warehouse.is_lake or not warehouse.file.exists() else warehouse.file
-    for folder in {warehouse.folder, archive or warehouse.folder, Path(configured_home() or ".")}:
+    needs: dict[Path, int] = {}
+    for folder in (warehouse.folder, archive or warehouse.folder, Path(configured_home() or ".")):
         place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+        needed = ROOM_FOR_A_RUN + (file.stat().st_size if file and folder == warehouse.folder else 0)
+        needs[place] = max(needed, needs.get(place, 0))
+    for place, needed in needs.items():
         if not os.access(place, os.W_OK):
             text = f"{place} cannot be written by the user of this command: make it writable, or runs fail"
             yield Finding(Level.FAIL, "disk", text)
-        needed = ROOM_FOR_A_RUN + (file.stat().st_size if file and folder == warehouse.folder else 0)
         if (free := disk_usage(place).free) < needed:
             text = f"{place} has {free / MIB:,.0f} MiB left, a run needs {needed / MIB:,.0f}: make room, or runs fail"
             yield Finding(Level.FAIL, "disk", text)
@@ -777,8 +793,16 @@ def _automation(settings: Settings, definitions: dg.Definitions, instance: dg.Da
         for each in definitions.sensors or ()
     ]
     here, elsewhere = switches(settings, instance)
+    stopped = [(kind, name) for kind, name, by_code in declared if not is_running(here.get(name), by_code=by_code)]
+    for kind in ("schedule", "sensor"):
+        if names := [name for each, name in stopped if each == kind]:
+            are, them = ("is", "it") if len(names) == 1 else ("are", "them")
+            subject = f"{kind if len(names) == 1 else f'{kind}s'} {', '.join(names)}"
+            text = f"{are} stopped: start {them} on the Automation page of the UI"
+            yield Finding(Level.WARN, subject, text)
     for kind, name, by_code in declared:
-        yield _instigator(kind, name, here.get(name), instance, by_code=by_code)
+        if (kind, name) not in stopped:
+            yield _instigator(kind, name, here.get(name), instance)
         yield from _resting(here.get(name))
         yield from stored_elsewhere(kind, here.get(name), elsewhere.get(name, ()), by_code=by_code)
 
@@ -796,12 +820,9 @@ def _resting(state: InstigatorState | None) -> Iterator[Finding]:
             yield Finding(Level.WARN, f"connection {connection}", f"{text}. {again}, or now: {now}")
 
 
-def _instigator(
-    kind: str, name: str, state: InstigatorState | None, instance: dg.DagsterInstance, *, by_code: bool
-) -> Finding:
+def _instigator(kind: str, name: str, state: InstigatorState | None, instance: dg.DagsterInstance) -> Finding:
+    """What a schedule or sensor that is running did last."""
     subject = f"{kind} {name}"
-    if not is_running(state, by_code=by_code):
-        return Finding(Level.WARN, subject, "is stopped: start it on the Automation page of the UI")
     # sensors go on after a clock was set back
     before = _latest().timestamp() if kind == "sensor" else None
     ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, before, limit=1) if state else []

@@ -72,6 +72,7 @@ _VERBS = {
 }
 """Status -> what the provider does, as the cause of a failure."""
 NOTHING_STORED = "It was not stored"
+CHECK_THE_WAY = "Check the network, HTTPS_PROXY and the base URL"
 _STARTS_WITH_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 INCOMPLETE = "It was not stored, because the answer is not complete"
@@ -388,10 +389,10 @@ class Transport(Failures):
             except httpx.RequestError as error:
                 if what := untrusted(error):
                     raise self.failure(PermanentError, place, what, NOTHING_STORED) from None
-                what = f"no answer ({type(error).__name__}: {error})"
                 if isinstance(error, _UNCONNECTED):
                     cause = unreachable(error)
-                    raise self.failure(TransientError, place, what, cause=cause) from None
+                    raise self.failure(TransientError, place, f"{cause}: {error}", CHECK_THE_WAY, cause=cause) from None
+                what = f"no answer ({type(error).__name__}: {error})"
                 cause = f"{self._provider.company} gave {what}"
                 raise self.failure(TransientError, place, what, cause=cause, days=days) from None
             if response.status_code != httpx.codes.OK:

@@ -177,4 +177,4 @@ def test_money_of_a_shape_never_seen_live_is_flagged_on_its_days_and_by_the_doct
     path.unlink()
     (finding,) = (finding for finding in _connections(Settings.load(), ()) if "amounts unverified" in finding.text)
     assert (finding.level, finding.subject) == (Level.WARN, "connection chatgpt")
-    assert "usage-assets capture --connection chatgpt --endpoint codex_usage --day 2026-11-19" in finding.text
+    assert finding.text.endswith(": codex_usage: usage-assets capture --connection chatgpt --day 2026-11-19")

@@ -146,7 +146,7 @@ def test_a_refused_key_is_a_fault_with_advice(terminal: Terminal) -> None:
     assert failed.startswith(
         "FAIL  connection openai: costs, usage_completions, usage_embeddings and 8 more: openai costs"
     )
-    assert "Check the admin key (OPENAI_ADMIN_KEY" in failed
+    assert "starts with sk-admin-. The key is that of OPENAI_ADMIN_KEY. Until then" in failed
     assert f"Until then no report is refreshed. {NOTHING_IS_LOST}" in failed
     assert len([line for line in said.lines if line.startswith("FAIL")]) == 1, "problems come first"
     warnings = [line for line in said.lines if line.startswith("WARN")]
@@ -368,13 +368,15 @@ def test_schedules_and_sensors_are_running_unless_a_person_says_otherwise_and_a_
     origin = state_of("due_days_sensor", InstigatorStatus.DECLARED_IN_CODE).origin
     resting = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, data)
     with dg.DagsterInstance.get() as instance:
-        for state in (state_of("daily_usage_schedule", InstigatorStatus.STOPPED), failing, resting):
+        stopped = [state_of(f"daily_{name}_schedule", InstigatorStatus.STOPPED) for name in ("usage", "verify")]
+        for state in (*stopped, failing, resting):
             instance.add_instigator_state(state)
         error = SerializableErrorInfo("SettingsError: USAGE_SCHEDULE is odd\n", [], "SettingsError")
         instance.create_tick(tick_of(failing, TickStatus.FAILURE, error))
     said = examined(chatgpt)
     assert finding(said, "daily_usage_schedule") == (
-        "WARN  schedule daily_usage_schedule: is stopped: start it on the Automation page of the UI"
+        "WARN  schedules daily_verify_schedule, daily_usage_schedule: are stopped: start them on the Automation page "
+        "of the UI"
     )
     weekly = finding(said, "weekly_restatement_schedule")
     assert weekly.startswith("OK    schedule weekly_restatement_schedule: is running")
