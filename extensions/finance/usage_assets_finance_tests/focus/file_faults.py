@@ -1,18 +1,21 @@
-"""What can be wrong with files: how it is planted, and what a user reads. They are the rows of docs/faults.md."""
+"""What can be wrong with files: how it is planted. What a user reads of it is in the rows of docs/faults.md."""
 
 import gzip
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from usage_assets_finance_tests.focus_files import CHARGE, COLUMNS, on, text_of, write
-from usage_assets_tests.models.days import cases
+from usage_assets_tests.fixtures import ROOT
+from usage_assets_tests.models.days import lines
 
+PAGE = ROOT / "docs" / "faults.md"
 DAY, NEXT = "2026-11-03", "2026-11-04"
 OTHER = on(DAY, SkuMeter="USE1-Claude4.5Sonnet-output-tokens")
 GOOD = text_of([on(DAY), OTHER])
@@ -21,31 +24,32 @@ LINES = "".join(f"{json.dumps(row)}\n" for row in (on(DAY), OTHER))
 
 @dataclass(frozen=True)
 class FileFault:
-    """Something that is wrong with the files of a day."""
+    """Something that is wrong with the files of a day, as the page says it."""
 
     name: str
-    plant: Callable[[Path], object]
-    """Writes files into an empty folder."""
+    waits: bool
+    """Whether the day is fetched again later by itself."""
     reads: str
     """What the user reads, after the path; what stands in angle brackets may be anything."""
-    waits: bool = False
-    """Whether the day is fetched again later by itself."""
-    day: str = DAY
-    """The day that is asked for. DAY is stored already."""
+
+    @property
+    def plant(self) -> Callable[[Path], object]:
+        """Writes files into an empty folder."""
+        return PLANTED[self.name]
+
+    @property
+    def day(self) -> str:
+        """The day that is asked for. DAY is stored already."""
+        return NEXT if self.name == "no charges of a day" else DAY
 
 
-def of_row(case: tuple[str, ...]) -> FileFault:
+def with_row(text: str, folder: Path) -> None:
     """A file whose second row is wrong."""
-    name, text, reads = case
-    changes = dict(each.split("=") for each in text.split("; "))
-    rows = [on(DAY), {**OTHER, **changes}]
-    return FileFault(
-        name, lambda folder: write(folder / "bill.csv", rows), f"<path>, row 3, {reads} It was not stored."
-    )
+    write(folder / "bill.csv", [on(DAY), {**OTHER, **dict(each.split("=") for each in text.split("; "))}])
 
 
-def of_bytes(name: str, content: bytes, reads: str, file: str = "bill.csv") -> FileFault:
-    return FileFault(name, lambda folder: (folder / file).write_bytes(content), reads)
+def with_content(file: str, content: str | bytes, folder: Path) -> None:
+    (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
 def parquet(path: Path, **columns: pa.Array) -> None:
@@ -123,242 +127,81 @@ def after_its_period(folder: Path) -> None:
     write(folder / "data" / "BILLING_PERIOD=2026-11" / "focus-00001.csv", [on("2026-12-01")])
 
 
-_NUMBER = "is no number: write digits with a decimal point, as 1234.5. It was not stored."
-_CUT = "values for <n> columns: the file is cut off or not quoted. It was not stored."
-_UTF8 = "is not UTF-8: export it as UTF-8. It was not stored."
-_LATER = "It was not stored: run the same days again later."
-_WAIT = f"wait for the rest of the delivery. {_LATER}"
-OF_ROWS = cases(
-    """
-    thousands separators -> BilledCost=1,234.5 -> BilledCost: '1,234.5': NUMBER
-    text as an amount -> EffectiveCost=free -> EffectiveCost: 'free': NUMBER
-    NaN as an amount -> BilledCost=NaN -> BilledCost: 'NaN': NUMBER
-    infinity as an amount -> BilledCost=-inf -> BilledCost: '-inf': NUMBER
-    a wrong amount of what is left out -> BilledCost=$5; ServiceName=Amazon EC2 -> BilledCost: '$5': NUMBER
-    a wrong effective cost of what is left out -> EffectiveCost=NaN; ServiceName=Amazon EC2
-      -> EffectiveCost: 'NaN': NUMBER
-    1e400 as an amount -> ListCost=1e400 -> ListCost: '1e400': is too large to be stored exactly.
-    no amount -> BilledCost= -> BilledCost: no value: each charge needs one.
-    no currency -> BillingCurrency=NULL -> BillingCurrency: no value: each charge needs one.
-    a currency in words -> BillingCurrency=dollars
-      -> BillingCurrency: 'dollars': is no currency code: write it as USD.
-    two currencies -> BillingCurrency=EUR
-      -> BillingCurrency: 'EUR': the same bill is in USD in <path>, row 2.
-    an American date -> ChargePeriodStart=11/03/2026 -> ChargePeriodStart: '11/03/2026': TIME
-    a European date -> ChargePeriodStart=03.11.2026 -> ChargePeriodStart: '03.11.2026': TIME
-    a date without hyphens -> ChargePeriodEnd=20261104 -> ChargePeriodEnd: '20261104': TIME
-    a day that does not exist -> ChargePeriodStart=2026-11-31 -> ChargePeriodStart: '2026-11-31': TIME
-    no time -> ChargePeriodStart= -> ChargePeriodStart: no value: each charge needs one.
-    an end before the beginning -> ChargePeriodEnd=2026-11-03T00:00:00Z
-      -> ChargePeriodEnd: '2026-11-03T00:00:00Z': is not after ChargePeriodStart.
-""".replace("NUMBER", "is no number: write digits with a decimal point, as 1234.5.").replace(
-        "TIME", "is no time: write it as 2026-11-01T00:00:00Z."
-    )
-)
-"""What is wrong, columns of the row, and what is said of it."""
-FAULTS = (
-    of_bytes("half a row", GOOD.encode()[:-150], f"<path>, row 3: has <n> {_CUT}"),
-    of_bytes(
-        "a comma that is not quoted",
-        GOOD.replace("Amazon Bedrock", "Amazon, Bedrock").encode(),
-        f"<path>, row 2: has <n> {_CUT}",
-    ),
-    of_bytes(
-        "a quote that does not end",
-        GOOD.replace("us-east-1", '"us-east-1', 1).encode(),
-        f"<path>, row <n>: has <n> {_CUT}",
-    ),
-    of_bytes(
-        "a row of megabytes",
-        f"{GOOD}{'x' * (3 << 20)}\n".encode(),
-        "<path>, row 4: has more than <n> bytes: a quote that does not end, or no file of charges. It was not stored.",
-    ),
-    of_bytes(
-        "a header of megabytes",
-        b"x" * (3 << 20),
-        "<path>: row 1: has more than <n> bytes: a quote that does not end, or no file of charges. It was not stored.",
-    ),
-    of_bytes(
-        "a quote in the header that does not end",
-        f'"{GOOD}'.encode(),
-        "<path>: row 1: is no header of a CSV file (<details>): export it again. It was not stored.",
-    ),
-    of_bytes("Latin-1", GOOD.replace("research", "recherché").encode("latin-1"), f"<path>, row 2: {_UTF8}"),
-    of_bytes("UTF-16", GOOD.encode("utf-16"), "<path>: is UTF-16: export it as UTF-8. It was not stored."),
-    of_bytes(
-        "NUL bytes",
-        GOOD.replace("research", "rese\0rch").encode(),
-        "<path>: has a NUL byte (byte <n>): export it again as UTF-8. It was not stored.",
-    ),
-    of_bytes(
-        "semicolons",
-        text_of([on(DAY)], separator=";").encode(),
-        "<path>: row 1: columns are separated by semicolons: export it with commas. It was not stored.",
-    ),
-    of_bytes(
-        "tabs",
-        text_of([on(DAY)], separator="\t").encode(),
-        "<path>: row 1: columns are separated by tabs: export it with commas. It was not stored.",
-    ),
-    of_bytes("an empty file", b"", "<path>: is empty: remove it, or export it again. It was not stored."),
-    of_bytes(
-        "a header and no row",
-        text_of([]).encode(),
-        "<path>: has a header and no row: it says nothing about any day, remove it. It was not stored.",
-    ),
-    of_bytes(
-        "a column missing",
-        text_of([on(DAY)], [name for name in COLUMNS if name != "BillingCurrency"]).encode(),
-        "<path>: has no column BillingCurrency: export it with all columns that are required. It was not stored.",
-    ),
-    of_bytes(
-        "a column twice",
-        text_of([on(DAY)], [*COLUMNS, "BilledCost"]).encode(),
-        "<path>: column BilledCost is there twice: export each column once. It was not stored.",
-    ),
-    of_bytes(
-        "half a gzip file",
-        gzip.compress(GOOD.encode())[:-30],
-        "<path>: is no complete gzip file (<details>): export it again. It was not stored.",
-        "bill.csv.gz",
-    ),
-    of_bytes(
-        "no gzip file",
-        GOOD.encode(),
-        "<path>: is no complete gzip file (<details>): export it again. It was not stored.",
-        "bill.csv.gz",
-    ),
-    of_bytes(
-        "no Parquet file",
-        GOOD.encode(),
-        "<path>: is no complete Parquet file (<details>): export it again. It was not stored.",
-        "bill.parquet",
-    ),
-    of_bytes(
-        "half a line of JSON",
-        LINES.encode()[:-150],
-        "<path>, row 2: is no JSON object (<details>): write one object a line. It was not stored.",
-        "bill.jsonl",
-    ),
-    of_bytes(
-        "a list of JSON",
-        json.dumps([on(DAY), OTHER]).encode(),
-        "<path>, row 1: is no JSON object (it is another value): write one object a line. It was not stored.",
-        "bill.jsonl",
-    ),
-    of_bytes(
-        "a line of JSON that is not UTF-8",
-        LINES.replace("research", "recherché").encode("latin-1"),
-        f"<path>, row 1: {_UTF8}",
-        "bill.jsonl",
-    ),
-    of_bytes(
-        "half a character in JSON",
-        LINES.replace("research", "\\ud83d").encode(),
-        f"<path>, row 1: {_UTF8}",
-        "bill.jsonl",
-    ),
-    of_bytes(
-        "NaN in JSON",
-        LINES.replace('"BilledCost": "1.25"', '"BilledCost": NaN').encode(),
-        "<path>, row 1: is no JSON object (NaN is no number): write one object a line. It was not stored.",
-        "bill.jsonl",
-    ),
-    of_bytes(
-        "a column of JSON twice",
-        LINES.replace('"BilledCost": "1.25"', '"BilledCost": 1, "BilledCost": 1').encode(),
-        "<path>, row 1: column BilledCost is there twice: export each column once. It was not stored.",
-        "bill.jsonl",
-    ),
-    of_bytes(
-        "a truth as an amount of JSON",
-        LINES.replace('"BilledCost": "1.25"', '"BilledCost": true').encode(),
-        f"<path>, row 1, BilledCost: 'true': {_NUMBER}",
-        "bill.jsonl",
-    ),
-    of_bytes(
-        "a line of JSON without a currency",
-        f"\n{LINES.replace('USD', '', 1)}".encode(),
-        "<path>, row 2, BillingCurrency: no value: each charge needs one. It was not stored.",
-        "bill.jsonl",
-    ),
-    FileFault(
-        "half a Parquet file",
-        half_a_parquet_file,
-        "<path>: is no complete Parquet file (<details>): export it again. It was not stored.",
-    ),
-    FileFault(
-        "NaN in Parquet",
-        lambda folder: parquet(folder / "bill.parquet", BilledCost=pa.array([float("nan")])),
-        f"<path>, row 1, BilledCost: 'nan': {_NUMBER}",
-    ),
-    *map(of_row, OF_ROWS),
-    FileFault(
-        "a copy of a file",
-        a_copy,
-        f"<path> and <path> have the same charges of {DAY}: remove the one that is a copy. It was not stored.",
-    ),
-    FileFault(
-        "two files of one day",
-        two_accounts,
-        f"<path> and <path> both have charges of {DAY}: keep one of them, or give each account a "
-        "connection of its own. It was not stored.",
-    ),
-    FileFault(
-        "a charge after the period of its folder",
-        after_its_period,
-        "<path>, row 2, ChargePeriodStart: '<time>': is after the period of its folder (<days>). It was not stored.",
-    ),
-    FileFault(
-        "a listed file is missing",
-        lambda folder: delivered_by_aws(folder, 2, 1),
-        f"focus-00002.csv.gz is missing, which <path> lists: {_WAIT}",
-        waits=True,
-    ),
-    FileFault(
-        "a listed file is shorter",
-        lambda folder: delivered_by_azure(folder, 7),
-        f"<path> has <n> bytes and not the <n> of <path>: {_WAIT}",
-        waits=True,
-    ),
-    FileFault(
-        "a file that is not listed",
-        beside_a_listed_file,
-        f"<path> is not in the manifest of its folder: {_WAIT}",
-        waits=True,
-    ),
-    FileFault(
-        "a part of the next delivery",
-        overwritten_in_part,
-        f"<path> is newer than <path> (if you copied the files, copy the manifest last): {_WAIT}",
-        waits=True,
-    ),
-    FileFault(
-        "half a manifest",
-        half_a_manifest,
-        "<path>: is no manifest that can be read: <details>. It was not stored: run the same days again later.",
-        waits=True,
-    ),
-    FileFault(
-        "a numbered part is missing", one_of_three_parts, f"part 2 is missing beside <path>: {_WAIT}", waits=True
-    ),
-    FileFault(
-        "no file",
-        lambda folder: None,
-        "<path>: has no file whose name ends in .csv, .csv.gz, .jsonl, .jsonl.gz, .parquet. It was not stored.",
-    ),
-    FileFault(
-        "no charges of a day",
-        lambda folder: write(folder / "bill.csv", [CHARGE]),
-        f"no file has charges of {NEXT}: <path> does not cover them yet. {_LATER}",
-        waits=True,
-        day=NEXT,
-    ),
-    FileFault(
-        "no charges of a stored day any more",
-        lambda folder: write(folder / "bill.csv", [CHARGE]),
-        f"bill.csv no longer has charges of these days ({DAY}). They stay as they are stored, and nothing new of these "
-        "files is. Bring the charges back, or accept it: usage-assets bills accept --connection bill "
-        f"--start {DAY} --end {DAY}",
-    ),
-)
+def one_charge(folder: Path) -> None:
+    write(folder / "bill.csv", [CHARGE])
+
+
+CONTENTS: Mapping[str, Mapping[str, str | bytes]] = {
+    "bill.csv": {
+        "half a row": GOOD[:-150],
+        "a comma that is not quoted": GOOD.replace("Amazon Bedrock", "Amazon, Bedrock"),
+        "a quote that does not end": GOOD.replace("us-east-1", '"us-east-1', 1),
+        "a row of megabytes": f"{GOOD}{'x' * (3 << 20)}\n",
+        "a header of megabytes": "x" * (3 << 20),
+        "a quote in the header that does not end": f'"{GOOD}',
+        "Latin-1": GOOD.replace("research", "recherché").encode("latin-1"),
+        "UTF-16": GOOD.encode("utf-16"),
+        "NUL bytes": GOOD.replace("research", "rese\0rch"),
+        "semicolons": text_of([on(DAY)], separator=";"),
+        "tabs": text_of([on(DAY)], separator="\t"),
+        "an empty file": "",
+        "a header and no row": text_of([]),
+        "a column missing": text_of([on(DAY)], [name for name in COLUMNS if name != "BillingCurrency"]),
+        "a column twice": text_of([on(DAY)], [*COLUMNS, "BilledCost"]),
+    },
+    "bill.csv.gz": {"half a gzip file": gzip.compress(GOOD.encode())[:-30], "no gzip file": GOOD},
+    "bill.parquet": {"no Parquet file": GOOD},
+    "bill.jsonl": {
+        "half a line of JSON": LINES[:-150],
+        "a list of JSON": json.dumps([on(DAY), OTHER]),
+        "a line of JSON that is not UTF-8": LINES.replace("research", "recherché").encode("latin-1"),
+        "half a character in JSON": LINES.replace("research", "\\ud83d"),
+        "NaN in JSON": LINES.replace('"BilledCost": "1.25"', '"BilledCost": NaN'),
+        "a column of JSON twice": LINES.replace('"BilledCost": "1.25"', '"BilledCost": 1, "BilledCost": 1'),
+        "a truth as an amount of JSON": LINES.replace('"BilledCost": "1.25"', '"BilledCost": true'),
+        "a line of JSON without a currency": f"\n{LINES.replace('USD', '', 1)}",
+    },
+}
+"""Name of a file -> what is wrong with its content."""
+OF_ROWS = lines("""
+    thousands separators                        BilledCost=1,234.5
+    text as an amount                           EffectiveCost=free
+    NaN as an amount                            BilledCost=NaN
+    infinity as an amount                       BilledCost=-inf
+    a wrong amount of what is left out          BilledCost=$5; ServiceName=Amazon EC2
+    a wrong effective cost of what is left out  EffectiveCost=NaN; ServiceName=Amazon EC2
+    1e400 as an amount                          ListCost=1e400
+    no amount                                   BilledCost=
+    no currency                                 BillingCurrency=NULL
+    a currency in words                         BillingCurrency=dollars
+    two currencies                              BillingCurrency=EUR
+    an American date                            ChargePeriodStart=11/03/2026
+    a European date                             ChargePeriodStart=03.11.2026
+    a date without hyphens                      ChargePeriodEnd=20261104
+    a day that does not exist                   ChargePeriodStart=2026-11-31
+    no time                                     ChargePeriodStart=
+    an end before the beginning                 ChargePeriodEnd=2026-11-03T00:00:00Z
+""")
+"""What is wrong, and columns of the row."""
+PLANTED: Mapping[str, Callable[[Path], object]] = {
+    **{name: partial(with_content, file, each) for file, named in CONTENTS.items() for name, each in named.items()},
+    "half a Parquet file": half_a_parquet_file,
+    "NaN in Parquet": lambda folder: parquet(folder / "bill.parquet", BilledCost=pa.array([float("nan")])),
+    **{name: partial(with_row, text) for name, text in OF_ROWS},
+    "a copy of a file": a_copy,
+    "two files of one day": two_accounts,
+    "a charge after the period of its folder": after_its_period,
+    "a listed file is missing": lambda folder: delivered_by_aws(folder, 2, 1),
+    "a listed file is shorter": lambda folder: delivered_by_azure(folder, 7),
+    "a file that is not listed": beside_a_listed_file,
+    "a part of the next delivery": overwritten_in_part,
+    "half a manifest": half_a_manifest,
+    "a numbered part is missing": one_of_three_parts,
+    "no file": lambda folder: None,
+    "no charges of a day": one_charge,
+    "no charges of a stored day any more": one_charge,
+}
+WAITS = {"the days wait": True, "the run fails at once": False}
+CELLS = (line.strip("| ").split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| "))
+FAULTS = [FileFault(row[0], WAITS[row[1]], row[2].strip("`")) for row in CELLS if len(row) == 3 and row[2][:1] == "`"]
+"""The rows of the page."""
