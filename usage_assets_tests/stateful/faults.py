@@ -49,7 +49,7 @@ class Fault:
     """Something that goes wrong. What is served in spite of it is true, but for what the last fields say."""
 
     script: Script
-    fails: Callable[[Attempt], bool]
+    fails: Callable[[Attempt], bool] = never
     """Whether the fetch must fail; if not, it must succeed."""
     where: Callable[[Endpoint], bool] = lambda _: True
     calls: tuple[int, ...] | None = None
@@ -116,25 +116,22 @@ AMOUNTS = {
 TOO_LARGE = _status(400, "The response is too large")
 
 OBSTACLES: Mapping[str, Fault] = {
-    "429, call 2": Fault(script=_status(429), calls=(2,), fails=never),
-    "half a body, call 2": Fault(script=_kind("break_off"), calls=(2,), fails=never),
-    "HTML, call 1": Fault(script=_kind("html"), calls=(1,), fails=never),
+    "429, call 2": Fault(script=_status(429), calls=(2,)),
+    "half a body, call 2": Fault(script=_kind("break_off"), calls=(2,)),
+    "HTML, call 1": Fault(script=_kind("html"), calls=(1,)),
     "refused token, call 2": Fault(
         script=_status(400, "The page token is invalid"),
         calls=(2,),
         fails=lambda attempt: attempt.fired > 0 and not attempt.has_second_page,
         where=_never_refused,
     ),
-    "short pages": Fault(script=_kind("short_page", size=1), fails=never),
-    "split buckets": Fault(script=_kind("split_bucket", bucket=0), fails=never, where=_never_refused, any_pages=False),
-    "rows in another order": Fault(script=_all_records("reverse"), fails=never),
-    "buckets in another order": Fault(
-        script=_edit({"do": "reverse", "path": "data"}), fails=never, where=_never_refused
-    ),
+    "short pages": Fault(script=_kind("short_page", size=1)),
+    "split buckets": Fault(script=_kind("split_bucket", bucket=0), where=_never_refused, any_pages=False),
+    "rows in another order": Fault(script=_all_records("reverse")),
+    "buckets in another order": Fault(script=_edit({"do": "reverse", "path": "data"}), where=_never_refused),
     "refused grouping, call 1": Fault(
         script=_status(400, "user_id cannot be combined with project_id in this time range"),
         calls=(1,),
-        fails=never,
         where=lambda endpoint: bool(endpoint.refusals),
         drops=("user_id",),
     ),
@@ -167,4 +164,4 @@ FAILURES: Mapping[str, Fault] = {
     "too large, all calls": Fault(script=TOO_LARGE, fails=always),
 }
 """What a fetch fails of, with few exceptions."""
-NO_FAULT = Fault(script=_kind("none"), fails=never)
+NO_FAULT = Fault(script=_kind("none"))

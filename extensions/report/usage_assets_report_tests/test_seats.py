@@ -81,8 +81,8 @@ def counts(row: Mapping[str, Any]) -> tuple[int | None, ...]:
     return tuple(row[name] for name in ("seats", *STATES))
 
 
-def idle_people(days: Days, period: Period = NOVEMBER) -> list[str]:
-    return [row["person"] for row in rows_of_figure(days.warehouse, "idle_seats", period)]
+def idle_people(days: Days) -> list[str]:
+    return [row["person"] for row in rows_of_figure(days.warehouse, "idle_seats", NOVEMBER)]
 
 
 def break_even(days: Days, period: Period = NOVEMBER) -> dict[str | None, dict[str, Any]]:
@@ -180,16 +180,14 @@ def test_a_list_that_was_not_read_again_says_nothing_of_later_days(days: Days) -
     assert row["why_unknown"] == f"the list has not changed since {ago(40)}; no price is known"
 
 
-def claude(days: Days, assigned: Mapping[date, int], people: Mapping[date, Collection[str]], first: date) -> None:
-    """Store Claude's counts and people."""
+def test_claude_counts_seats_and_people_and_an_entry_states_the_price(days: Days) -> None:
+    assigned = {ago(n): 12 if n < 5 else 10 for n in range(30)}
+    # Store Claude's counts and people.
+    people = {ago(2): ["a", "b", "c"], ago(20): ["c", "d"]}
+    first = ago(29)
     rows = [raw(CLAUDE_SUMMARIES, usage_date=day, assigned_seat_count=n) for day, n in assigned.items()]
     days.fetched(CLAUDE_SUMMARIES, *rows, first=first, last=LAST)
     used(days, CLAUDE_USERS, people, first)
-
-
-def test_claude_counts_seats_and_people_and_an_entry_states_the_price(days: Days) -> None:
-    assigned = {ago(n): 12 if n < 5 else 10 for n in range(30)}
-    claude(days, assigned, {ago(2): ["a", "b", "c"], ago(20): ["c", "d"]}, ago(29))
     days = state(days, seats=[seat("anthropic_analytics", "60.25", included=Decimal(5))])
     row = seats(days)["anthropic_analytics"]
     assert counts(row) == (12, 4, 6, 0, 2), "two of the twelve may be new"

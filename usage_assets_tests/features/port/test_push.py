@@ -246,11 +246,11 @@ def test_nothing_is_deleted_when_the_upserts_fail(catalog: Catalog) -> None:
 SEARCH_SERVICES = "POST /port/v1/blueprints/service/entities/search"
 
 
-def of_services(*targets: str | None, amount: Decimal = Decimal("1.25")) -> list[Entity]:
+def of_services(*targets: str | None) -> list[Entity]:
     """Costs of as many days, each of a service."""
     return [
         replace(each, relations={"project": target}, foreign={"project": "service"})
-        for each, target in zip(costs(len(targets), amount), targets, strict=True)
+        for each, target in zip(costs(len(targets)), targets, strict=True)
     ]
 
 
