@@ -45,7 +45,7 @@ def test_blocks_are_joined_only_where_nothing_is_lost(tmp_path: Path) -> None:
 
 def test_what_cannot_be_used_is_one_line_with_its_place(tmp_path: Path) -> None:
     for old, new, said in [
-        *cases("""
+        *cases(r"""
     query: -> queri: -> :4: 'queri' is unknown in selector; known: query, data_path, query_params
     blueprint: -> blueprints: -> :9: 'blueprints' is unknown in mappings
     identifier: .id -> identifier: [.id] -> :8: this must be one expression: put it in single quotes
@@ -63,33 +63,34 @@ def test_what_cannot_be_used_is_one_line_with_its_place(tmp_path: Path) -> None:
     /v1/report -> https://[x -> :2: kind must be a path, such as /v1/
     identifier: .id -> <<: {a: .b} -> :8: << is not read: write its entries here
     identifier: .id -> identifier: {combinator: 'and', rules: []} -> :8: a search (combinator, rules) is not read
+    resources: -> deleteDependents: true\nresources: -> :1: 'deleteDependents' is unknown in the file; known:
+    identifier: .id -> identifier: .id\n          identifier: .x -> :9: identifier is here twice below mappings
+    resources:\n -> resources:\n  - a\n -> :2: resources has a text, not keys with values
+    identifier: .id -> \tidentifier: .id -> :8: this is not YAML: a tab: indent it with spaces
+    resources: -> ```yaml\nresources: -> :1: this is not YAML: a line of Markdown: remove it
+    ONE ->  -> : it has no resources: begin it with `resources:`
+    ONE -> # nothing -> : it has no resources
+    ONE -> resources: [] -> : it has no resources
+    ONE -> text -> :1: the file has a text, not keys with values: write `resources:` above it
+    resources:\n ->  -> :1: the file has a list, not keys with values: write `resources:` above it
+    # a comment -> \n          properties: {a: .x, a: .y} -> :9: a is here twice: remove one
+    ONE -> a: 1 -> :1: 'a' is unknown in the file
+    ONE -> enableMergeEntity: true -> : it has no resources
 """),
         ("      query: 'true'", "    query: 'true'", ":4: the indentation is lost: query belongs below selector"),
         ("    selector:\n      query", "    query", ":3: the indentation is lost: query belongs below selector"),
-        ("resources:", "deleteDependents: true\nresources:", ":1: 'deleteDependents' is unknown in the file; known: "),
         ("          blueprint: '\"things\"'\n", "", ":8: blueprint missing below mappings"),
-        ("identifier: .id", "identifier: .id\n          identifier: .x", ":9: identifier is here twice below mappings"),
         ("  - kind", "  - name: A b\n    kind", ":2: name 'A b': use a-z, 0-9 and _"),
-        ("resources:\n", "resources:\n  - a\n", ":2: resources has a text, not keys with values"),
         ("  - kind", "    kind", ":2: resources must be a list: begin each with"),
-        ("identifier: .id", "\tidentifier: .id", ":8: this is not YAML: a tab: indent it with spaces"),
         ("      query:", "\xa0\xa0\xa0\xa0query:", ":4: this is not YAML: a space of a web page (U+00A0): type "),
-        ("resources:", "```yaml\nresources:", ":1: this is not YAML: a line of Markdown: remove it"),
         (".id # a", ".id # \0", ":8: this is not YAML: a character U+0000: remove it"),
-        (ONE, "", ": it has no resources: begin it with `resources:`"),
-        (ONE, "# nothing", ": it has no resources"),
-        (ONE, "resources: []", ": it has no resources"),
-        (ONE, "text", ":1: the file has a text, not keys with values: write `resources:` above it"),
-        ("resources:\n", "", ":1: the file has a list, not keys with values: write `resources:` above it"),
-        ("# a comment", "\n          properties: {a: .x, a: .y}", ":9: a is here twice: remove one"),
-        (ONE, "a: 1", ":1: 'a' is unknown in the file"),
-        (ONE, "enableMergeEntity: true", ": it has no resources"),
         (ONE, "[" * 1000, ":1: this is not YAML: it nests too deep"),
         (ONE, ONE + ONE, ":2: 2 resources are called report_things: give each a `name:`"),
         (ONE, ONE + "---\na: 1", ":10: this is not YAML: a second document begins: remove the line ---"),
     ]:
-        assert old in ONE
-        assert refusal(tmp_path, ONE.replace(old, new, 1)).startswith(f"mapping.yml{said}")
+        before, after = (each.replace("ONE", ONE).replace(r"\n", "\n").replace(r"\t", "\t") for each in (old, new))
+        assert before in ONE
+        assert refusal(tmp_path, ONE.replace(before, after, 1)).startswith(f"mapping.yml{said}")
 
 
 def test_no_message_has_a_value_that_may_be_a_key(tmp_path: Path) -> None:

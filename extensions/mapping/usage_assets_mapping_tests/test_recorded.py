@@ -21,6 +21,7 @@ from usage_assets_mapping.questions import answer_to
 from usage_assets_mapping.reading import Resource, read
 from usage_assets_mapping_tests.test_answering import archived, resource
 from usage_assets_tests.connections import connection as connection_of
+from usage_assets_tests.models.days import lines
 from usage_assets_tests.providers.recorded import RECORDED
 
 MENDED = Path(__file__).parent / "mended"
@@ -120,48 +121,48 @@ def counters(properties: JSON) -> JSON:
 
 # The two pages as they are mended -------------------------------------------------------------------------------------
 
-MESSAGES = [
-    (
-        # 1500 + 100 and 500 + 50; the second row states no cache counters
-        "usage_messages_row_without_cache_counters",
-        between("2023-11-14", "2023-11-15"),
-        {"2023-11-14-usage": tokens(1600, 550, 200, 500, 1000), "2023-11-15-usage": tokens(200, 100, 300)},
-        {"default-2023-11-14": tokens(1600, 550, 200, 500, 1000), "default-2023-11-15": tokens(200, 100, 300)},
-        {
-            "claude-sonnet-4-20250514-2023-11-14": tokens(1500, 500, 200, 500, 1000),
-            "claude-opus-4-20250514-2023-11-14": tokens(100, 50),
-            "claude-sonnet-4-20250514-2023-11-15": tokens(200, 100, 300),
-        },
-    ),
-    (
-        # 1,000,000 + 10 and 100,000 + 5; cache_creation of the second row is {}
-        "usage_messages_empty_cache_creation",
-        between("2026-06-01"),
-        {"2026-06-01-usage": tokens(1_000_010, 100_005, 2_000_000, 1_000_000, 500_000)},
-        {"default-2026-06-01": tokens(1_000_010, 100_005, 2_000_000, 1_000_000, 500_000)},
-        {
-            "claude-sonnet-4-6-2026-06-01": tokens(1_000_000, 100_000, 2_000_000, 1_000_000, 500_000),
-            "claude-3-opus-20240229-2026-06-01": tokens(10, 5),
-        },
-    ),
-    (
-        # standard and batch: 100,000 + 50,000; 30,000 + 20,000; 3000 + 3000; 2000 + 2000; 20,000 + 15,000
-        "usage_messages_standard_and_batch_hour",
-        between("2025-01-08"),
-        {"2025-01-08-usage": tokens(150_000, 35_000, 50_000, 6000, 4000)},
-        {"wrkspc_01ExampleWorkspace01-2025-01-08": tokens(150_000, 35_000, 50_000, 6000, 4000)},
-        {"claude-sonnet-4-20250514-2025-01-08": tokens(150_000, 35_000, 50_000, 6000, 4000)},
-    ),
-]
+MESSAGES = {
+    # 1500 + 100 and 500 + 50; the second row states no cache counters
+    "row_without_cache_counters": """
+        2023-11-14-usage                            1600 550 200 500 1000
+        2023-11-15-usage                            200 100 300
+        default-2023-11-14                          1600 550 200 500 1000
+        default-2023-11-15                          200 100 300
+        claude-sonnet-4-20250514-2023-11-14         1500 500 200 500 1000
+        claude-opus-4-20250514-2023-11-14           100 50
+        claude-sonnet-4-20250514-2023-11-15         200 100 300
+    """,
+    # 1,000,000 + 10 and 100,000 + 5; cache_creation of the second row is {}
+    "empty_cache_creation": """
+        2026-06-01-usage                            1000010 100005 2000000 1000000 500000
+        default-2026-06-01                          1000010 100005 2000000 1000000 500000
+        claude-sonnet-4-6-2026-06-01                1000000 100000 2000000 1000000 500000
+        claude-3-opus-20240229-2026-06-01           10 5
+    """,
+    # standard and batch: 100,000 + 50,000; 30,000 + 20,000; 3000 + 3000; 2000 + 2000; 20,000 + 15,000
+    "standard_and_batch_hour": """
+        2025-01-08-usage                            150000 35000 50000 6000 4000
+        wrkspc_01ExampleWorkspace01-2025-01-08      150000 35000 50000 6000 4000
+        claude-sonnet-4-20250514-2025-01-08         150000 35000 50000 6000 4000
+    """,
+}
+"""Fixture -> the counters of each entity of days, workspaces and models."""
 
 
 def test_usage_of_claude_is_what_a_careful_reader_expects(tmp_path: Path) -> None:
-    for name, window, days, workspaces, models in MESSAGES:
-        for asked, expected in ((OF_DAY, days), (OF_WORKSPACES, workspaces), (OF_MODELS, models)):
-            made = entities(tmp_path / name, asked, CLAUDE, [body_of(f"{CLAUDE}/{name}")], window)
-            assert {each: counters(properties) for each, properties in made.items()} == expected
-            dates = {properties["record_date"] for properties in made.values()}
-            assert dates == {f"{day}T00:00:00Z" for day in window.days}
+    for name, text in MESSAGES.items():
+        expected = {identifier: tokens(*map(int, counts.split())) for identifier, counts in lines(text)}
+        window = between(
+            *(identifier.removesuffix("-usage") for identifier in expected if identifier.endswith("usage"))
+        )
+        made: dict[str, JSON] = {}
+        for asked in (OF_DAY, OF_WORKSPACES, OF_MODELS):
+            found = entities(tmp_path / name, asked, CLAUDE, [body_of(f"{CLAUDE}/usage_messages_{name}")], window)
+            assert {properties["record_date"] for properties in found.values()} == {
+                f"{day}T00:00:00Z" for day in window.days
+            }
+            made |= {each: counters(properties) for each, properties in found.items()}
+        assert made == expected, name
 
 
 # Mappings that are changed --------------------------------------------------------------------------------------------

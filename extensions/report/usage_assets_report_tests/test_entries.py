@@ -13,28 +13,37 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets_report.entries import Guardrail, Measure, Metric, WhatIf
 from usage_assets_tests.alone import core_alone
+from usage_assets_tests.models.days import cases
 
 WHAT_IF = '[[what_if]]\nprovider = "openai"\nmodel = "gpt-5"\n'
 METRIC = '[[metric]]\nfile = "prs.csv"\n'
 GUARDRAIL = '[[guardrail]]\nname = "all"\nmeasure = "usd"\nabove = 9\n'
-RISE = GUARDRAIL.replace("above = 9", "rises_by = 3\nat_least = 100")
 NOTE = '[[note]]\nname = "move"\ntext = "moved to Bedrock"\nvalid_from = 2026-11-01\n'
-MISTAKES = (
-    (WHAT_IF, "line 1: what_if.1: name at least one of to, tier, cached_share"),
-    (WHAT_IF + "cached_share = 1.1", "line 4: what_if.1.cached_share: Input should be less than or equal to 1"),
-    (METRIC + 'sql = "select 1"', "line 1: metric.1: name file, or database and sql"),
-    (METRIC.replace("file", "sql"), "line 1: metric.1: name file, or database and sql"),
-    (METRIC + 'scope = "model"', "line 3: metric.1.scope: Input should be 'team', 'project' or 'connection'"),
-    (METRIC + 'name = "x"', "line 3: metric.1.name: unknown; known: file, database, sql, scope"),
-    (GUARDRAIL.replace("above = 9", ""), "line 1: guardrail.1: name one of above, rises_by"),
-    (RISE.replace("at_least = 100", ""), "line 1: guardrail.1: name rises_by and at_least together"),
-    (RISE.replace("3", "1"), "line 4: guardrail.1.rises_by: Input should be greater than 1"),
-    (GUARDRAIL.replace("all", "spike"), "line 2: guardrail.1.name: spike, drop, shift are kinds of anomalies"),
-    (GUARDRAIL.replace("usd", "dollars"), "line 3: guardrail.1.measure: Input should be 'usd', 'requests', "),
-    (GUARDRAIL + RISE, "line 5: guardrail.2: says again what"),
-    (NOTE.replace("valid_from = 2026-11-01", ""), "line 1: note.1.valid_from: Field required"),
-    (NOTE + 'team = "web"\nmodel = "gpt-5"\n', "line 1: note.1: name at most one of connection, team,"),
-)
+MISTAKES = cases("""
+    [[what_if]]; provider = "openai"; model = "gpt-5"
+      -> line 1: what_if.1: name at least one of to, tier, cached_share
+    [[what_if]]; provider = "openai"; model = "gpt-5"; cached_share = 1.1
+      -> line 4: what_if.1.cached_share: Input should be less than or equal to 1
+    [[metric]]; file = "prs.csv"; sql = "select 1" -> line 1: metric.1: name file, or database and sql
+    [[metric]]; sql = "prs.csv" -> line 1: metric.1: name file, or database and sql
+    [[metric]]; file = "prs.csv"; scope = "model"
+      -> line 3: metric.1.scope: Input should be 'team', 'project' or 'connection'
+    [[metric]]; file = "prs.csv"; name = "x" -> line 3: metric.1.name: unknown; known: file, database, sql, scope
+    [[guardrail]]; name = "all"; measure = "usd" -> line 1: guardrail.1: name one of above, rises_by
+    [[guardrail]]; name = "all"; measure = "usd"; rises_by = 3
+      -> line 1: guardrail.1: name rises_by and at_least together
+    [[guardrail]]; name = "all"; measure = "usd"; rises_by = 1; at_least = 100
+      -> line 4: guardrail.1.rises_by: Input should be greater than 1
+    [[guardrail]]; name = "spike"; measure = "usd"; above = 9
+      -> line 2: guardrail.1.name: spike, drop, shift are kinds of anomalies
+    [[guardrail]]; name = "all"; measure = "dollars"; above = 9
+      -> line 3: guardrail.1.measure: Input should be 'usd', 'requests',
+    [[guardrail]]; name = "all"; measure = "usd"; above = 9;
+      [[guardrail]]; name = "all"; measure = "usd"; rises_by = 3; at_least = 100 -> line 5: guardrail.2: says again what
+    [[note]]; name = "move"; text = "moved to Bedrock" -> line 1: note.1.valid_from: Field required
+    [[note]]; name = "move"; text = "moved to Bedrock"; valid_from = 2026-11-01; team = "web"; model = "gpt-5"
+      -> line 1: note.1: name at most one of connection, team,
+""")
 """What a file states, and what is said of it."""
 
 
@@ -51,7 +60,7 @@ def load(text: str) -> Settings:
 def test_a_mistake_is_named_by_file_line_and_field() -> None:
     for text, expected in MISTAKES:
         with pytest.raises(SettingsError) as refused:
-            load(text).accounting()
+            load(text.replace("; ", "\n")).accounting()
         assert expected in str(refused.value)
         assert "\n" not in str(refused.value)
 

@@ -32,18 +32,15 @@ def hashed(address: str) -> str:
     return People("hash", KEY).only_id(address)
 
 
-def spent(days: Days) -> None:
-    """A dollar at OpenAI, one by Claude Code's estimate, one at Cursor, and one of GitHub's credits, all Ann's."""
-    days.spent(Costs, raw(Costs, user_id="user-ann", amount_value=1))
-    of_address(days, "ann@example.com")
-    days.fetched(Users1Day, raw(Users1Day, user_login="ann-x", ai_credits_used=1))
-
-
 @pytest.fixture(scope="module")
 def spent_once(warehouse_with_views: NewWarehouse) -> Path:
     """The file of a warehouse with what is ``spent``, and views of it."""
     warehouse = warehouse_with_views()
-    spent(Days(warehouse))
+    # A dollar at OpenAI, one by Claude Code's estimate, one at Cursor, and one of GitHub's credits, all Ann's.
+    days = Days(warehouse)
+    days.spent(Costs, raw(Costs, user_id="user-ann", amount_value=1))
+    of_address(days, "ann@example.com")
+    days.fetched(Users1Day, raw(Users1Day, user_login="ann-x", ai_credits_used=1))
     return Path(warehouse.database)
 
 
@@ -262,14 +259,14 @@ def filled_at_random(days: Days, people: People, games: Mapping[date, Random], *
         emails |= addresses
     for (row_type, connection), several in rows.items():
         days.fetched(row_type, *several, connection=connection, **span)
-    for file, connection in (
-        ("openai_costs", "openai"),
-        ("openai_costs", "openai_eu"),
-        ("cursor_usage_events", "cursor"),
-        ("anthropic_claude_code", "anthropic"),
-        ("anthropic_cost_report", "anthropic"),
-        ("anthropic_allocated_costs", "anthropic"),
-    ):
+    for file, connection in lines("""
+        openai_costs               openai
+        openai_costs               openai_eu
+        cursor_usage_events        cursor
+        anthropic_claude_code      anthropic
+        anthropic_cost_report      anthropic
+        anthropic_allocated_costs  anthropic
+    """):
         if not again or file in ("cursor_usage_events", "anthropic_claude_code"):
             days.derive(file, connection, **span)
     with days.warehouse.transaction() as database:

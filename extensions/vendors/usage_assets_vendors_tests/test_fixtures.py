@@ -4,26 +4,27 @@ from decimal import Decimal
 
 import msgspec
 
-from usage_assets_tests.providers.bodies import ASKED_FOR, known, read
+from usage_assets_tests.models.days import lines
+from usage_assets_tests.providers.bodies import ASKED_FOR, fields_of, known, read
 
 
 def test_ai_credits_keep_three_amounts_and_three_quantities() -> None:
-    first, second = map(known, read("github_copilot/ai_credits/composed_two_models.json"))
-    assert first == {
-        "usage_date": ASKED_FOR.first,
-        "product": "Copilot",
-        "sku": "Copilot AI Credits",
-        "model": "Claude Sonnet 4.5",
-        "unit_type": "ai-credits",
-        "unit": "ai-credits",
-        "price_per_unit": Decimal("0.01"),
-        "gross_quantity": Decimal("812.5"),
-        "discount_quantity": Decimal(300),
-        "net_quantity": Decimal("512.5"),
-        "gross_amount": Decimal("8.125"),
-        "discount_amount": Decimal(3),
-        "net_amount": Decimal("5.125"),
-    }
+    first, second = read("github_copilot/ai_credits/composed_two_models.json")
+    assert fields_of(first) == lines(f"""
+        discount_amount    3
+        discount_quantity  300
+        gross_amount       8.125
+        gross_quantity     812.5
+        model              Claude Sonnet 4.5
+        net_amount         5.125
+        net_quantity       512.5
+        price_per_unit     0.01
+        product            Copilot
+        sku                Copilot AI Credits
+        unit               ai-credits
+        unit_type          ai-credits
+        usage_date         {ASKED_FOR.first}
+    """)
     assert second["net_amount"] == 0
 
 

@@ -21,23 +21,29 @@ import pytest
 from usage_assets.warehouse.values import WarehouseError
 from usage_assets_assistant.query.guard import Amounts, amounts_of
 from usage_assets_assistant.query.untrusted import anything
+from usage_assets_tests.models.days import lines
 
 FIRST = int(os.environ.get("USAGE_FIRST_SEED", "0"))
 QUERIES = int(os.environ.get("USAGE_EXAMPLES", "200"))
 MORE = Decimal("1000003.25")
 """Dollars, credits or another unit by which the charge is changed: more than everything else together."""
-RELATIONS = {
-    "costs.daily_costs": "connection provider usage_date model cost_basis currency",
-    "costs.by_day": "connection provider usage_date cost_basis native_unit currency",
-    "costs.by_month": "connection provider month cost_basis native_unit currency",
-    "costs.by_model": "usage_date family cost_basis native_unit currency",
-    "costs.by_usage_type": "usage_date usage_family cost_basis native_unit currency",
-    "costs.by_team": "connection usage_date team cost_basis native_unit currency",
-    "costs.by_person": "usage_date actor_kind cost_basis native_unit currency",
-    "costs.allocated_costs_named": "connection usage_date team cost_basis native_unit currency",
-    "costs.counted_costs": "connection usage_date team cost_basis counted_in currency",
-    "costs.amortized": "connection usage_date native_unit currency",
-}
+RELATIONS = dict(
+    map(
+        list,
+        lines("""
+        costs.daily_costs            connection provider usage_date model cost_basis currency
+        costs.by_day                 connection provider usage_date cost_basis native_unit currency
+        costs.by_month               connection provider month cost_basis native_unit currency
+        costs.by_model               usage_date family cost_basis native_unit currency
+        costs.by_usage_type          usage_date usage_family cost_basis native_unit currency
+        costs.by_team                connection usage_date team cost_basis native_unit currency
+        costs.by_person              usage_date actor_kind cost_basis native_unit currency
+        costs.allocated_costs_named  connection usage_date team cost_basis native_unit currency
+        costs.counted_costs          connection usage_date team cost_basis counted_in currency
+        costs.amortized              connection usage_date native_unit currency
+    """),
+    )
+)
 """What each cost is in once -> columns to group by and to filter."""
 AMOUNTS = {
     "costs.daily_costs": "amount_usd native_amount effective_usd list_amount",

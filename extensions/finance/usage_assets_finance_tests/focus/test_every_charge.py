@@ -16,6 +16,7 @@ from usage_assets_finance_tests.focus_files import connection, write
 from usage_assets_tests.alone import needs
 from usage_assets_tests.end_to_end.conftest import hold_project
 from usage_assets_tests.fixtures import Sandbox
+from usage_assets_tests.models.days import lines, seen
 from usage_assets_tests.terminal import Terminal
 
 PERIOD = {"BillingPeriodStart": "2026-10-01T00:00:00Z", "BillingPeriodEnd": "2026-11-01T00:00:00Z"}
@@ -118,17 +119,16 @@ def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_th
     early = of([date(2026, 9, 30)], "-1", ChargeClass="Correction")
     late = of([date(2026, 11, 20)], "50", ChargeCategory="Purchase")
     deliver(auto, MONTH + other + early + late)
-    assert delivered(
-        auto, "delivered", "charged", "left_out", "not_stored", "not_delivered", "difference", "reason"
-    ) == [
-        (date(2026, 9, 30), -1, 0, 0, -1, 0, 0, "before the first day of the connection"),
-        (OCTOBER[0], 100, 100, 0, 0, 0, 0, None),
-        (OCTOBER[9], 17, 10, 7, 0, 0, 0, None),
-        (OCTOBER[10], 10, 10, 0, 0, 0, 0, None),
-        (OCTOBER[11], 10, 10, 0, 0, 0, 0, None),
-        (OCTOBER[29], 15, 15, 0, 0, 0, 0, None),
-        (date(2026, 11, 20), 50, 0, 0, 50, 0, 0, "the day is not over"),
-    ]
+    columns = "delivered charged left_out not_stored not_delivered difference reason"
+    assert seen(delivered(auto, *columns.split())) == lines("""
+        2026-09-30  -1   0    0  -1  0  0  before the first day of the connection
+        2026-10-01  100  100  0  0   0  0  -
+        2026-10-10  17   10   7  0   0  0  -
+        2026-10-11  10   10   0  0   0  0  -
+        2026-10-12  10   10   0  0   0  0  -
+        2026-10-30  15   15   0  0   0  0  -
+        2026-11-20  50   0    0  50  0  0  the day is not over
+    """)
     [line] = terminal.type("bills", "list").lines
     assert line == (
         "bill month.csv: 2026-10-10 to 2026-10-12; delivers $201.00: $145.00 stored, $7.00 left out, -$1.00 not stored "
@@ -140,8 +140,8 @@ def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_th
         *(OCTOBER[11], 0, 0, 0, 10, 0, gone),
     )
     publish(auto.project.warehouse)
-    lines = terminal.type("report", "--text", "--month", "2026-10").lines
-    assert [line for line in lines if "deliver" in line] == [
+    said = terminal.type("report", "--text", "--month", "2026-10").lines
+    assert [line for line in said if "deliver" in line] == [
         "bill: $20.00 that files deliver is not stored: month.csv has changed",
         "bill: $15.00 is stored, and files do not deliver it any more: month.csv has changed",
         f"bill: $10.00 is stored, and files do not deliver it any more: {gone}",
@@ -153,18 +153,18 @@ def test_each_delivered_dollar_is_charged_left_out_or_not_stored_for_a_reason_th
 
 
 PACIFIC = {
-    "a folder names it": [
-        ("data/BILLING_PERIOD=2026-10/a.csv", "2026-10-01T07:00:00Z", "2026-11-01T07:00:00Z"),
-        ("data/BILLING_PERIOD=2026-11/a.csv", "2026-11-01T07:00:00Z", "2026-12-01T08:00:00Z"),
-    ],
-    "rows state it": [
-        ("october.csv", "2026-10-01T00:00:00-07:00", "2026-11-01T00:00:00-07:00"),
-        ("november.csv", "2026-11-01T00:00:00-07:00", "2026-12-01T00:00:00-08:00"),
-    ],
-    "rows state its last day, as Google's view does": [
-        ("october.csv", "2026-10-01 07:00:00 UTC", "2026-10-31 07:00:00 UTC"),
-        ("november.csv", "2026-11-01 07:00:00 UTC", "2026-11-30 08:00:00 UTC"),
-    ],
+    "a folder names it": lines("""
+        data/BILLING_PERIOD=2026-10/a.csv  2026-10-01T07:00:00Z  2026-11-01T07:00:00Z
+        data/BILLING_PERIOD=2026-11/a.csv  2026-11-01T07:00:00Z  2026-12-01T08:00:00Z
+    """),
+    "rows state it": lines("""
+        october.csv   2026-10-01T00:00:00-07:00  2026-11-01T00:00:00-07:00
+        november.csv  2026-11-01T00:00:00-07:00  2026-12-01T00:00:00-08:00
+    """),
+    "rows state its last day, as Google's view does": lines("""
+        october.csv   2026-10-01 07:00:00 UTC  2026-10-31 07:00:00 UTC
+        november.csv  2026-11-01 07:00:00 UTC  2026-11-30 08:00:00 UTC
+    """),
 }
 """How a month of Pacific time is told -> the file, begin and end of October and November."""
 

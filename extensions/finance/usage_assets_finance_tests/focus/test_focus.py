@@ -33,7 +33,7 @@ from usage_assets_finance_tests.focus_files import COLUMNS, connection, on, text
 from usage_assets_tests.end_to_end.conftest import Project, hold_project
 from usage_assets_tests.fetching.conftest import client_of
 from usage_assets_tests.fixtures import NO_KEYS, ROOT, Sandbox, last_days, set_all
-from usage_assets_tests.models.days import Days, cases, lines, seen
+from usage_assets_tests.models.days import Days, cases, lines, one_a_line, seen
 from usage_assets_tests.object_store import CREDENTIALS
 
 DAYS = [date(2026, 11, 2), date(2026, 11, 3)]
@@ -81,39 +81,36 @@ def changes_in(text: str) -> dict[str, str]:
 
 
 def test_a_bill_becomes_costs_and_usage_and_what_is_left_out_is_counted(project: Project, files: Path) -> None:
-    write(
-        files / "november.csv",
-        [
-            on("2026-11-02"),
-            on("2026-11-02", BilledCost="0.1", SkuMeter="USE1-Claude4.5Sonnet-output-tokens", ConsumedQuantity="2"),
-            on("2026-11-02", BilledCost="20", EffectiveCost="0", ServiceName="Amazon EC2", ChargeCategory="Purchase"),
-            on("2026-11-02", BilledCost="0.5", EffectiveCost="62", ServiceName="Amazon EC2", SkuMeter="BoxUsage"),
-            on("2026-11-03", EffectiveCost="", ServiceName="Amazon EC2", SkuMeter="BoxUsage"),
-            on("2026-11-03", EffectiveCost="1", ServiceName="Amazon EC2", SkuMeter="BoxUsage"),
-            on("2026-11-03", BilledCost="0.000000000000000000000001"),
-        ],
-    )
+    charges = lines("""
+        2026-11-02  BilledCost=1.25
+        2026-11-02  BilledCost=0.1; SkuMeter=USE1-Claude4.5Sonnet-output-tokens; ConsumedQuantity=2
+        2026-11-02  BilledCost=20; EffectiveCost=0; ServiceName=Amazon EC2; ChargeCategory=Purchase
+        2026-11-02  BilledCost=0.5; EffectiveCost=62; ServiceName=Amazon EC2; SkuMeter=BoxUsage
+        2026-11-03  EffectiveCost=; ServiceName=Amazon EC2; SkuMeter=BoxUsage
+        2026-11-03  EffectiveCost=1; ServiceName=Amazon EC2; SkuMeter=BoxUsage
+        2026-11-03  BilledCost=0.000000000000000000000001
+    """)
+    write(files / "november.csv", [on(day, **changes_in(text)) for day, text in charges])
     fetched(project)
-    assert sums(
-        project, "select usage_date, cost_basis, sum(amount_usd) from costs.daily_costs group by all order by all"
-    ) == [
-        (DAYS[0], "billed", Decimal("1.35")),
-        (DAYS[1], "billed", Decimal("1e-24")),
-    ]
+    billed = "select usage_date, cost_basis, sum(amount_usd) from costs.daily_costs group by all order by all"
+    assert seen(sums(project, billed)) == lines("""
+        2026-11-02  billed  1.35
+        2026-11-03  billed  0.000000000000000000000001
+    """)
     kinds = (
         "select model, usage_type, amount_usd from costs.by_model_as_sent where usage_date = '2026-11-02' order by all"
     )
-    assert sums(project, kinds) == [
-        ("claude-sonnet-4-5", "output_tokens", Decimal("0.1")),
-        ("claude-sonnet-4-5", "uncached_input_tokens", Decimal("1.25")),
-    ]
+    assert seen(sums(project, kinds)) == lines("""
+        claude-sonnet-4-5  output_tokens          0.1
+        claude-sonnet-4-5  uncached_input_tokens  1.25
+    """)
     used = "select usage_date, input_tokens, output_tokens from costs.usage_by_model order by all"
     assert sums(project, used) == [(DAYS[0], 416500, 2000), (DAYS[1], 416500, 0)]
     left = "select usage_date, product, row_count, amount, effective_amount from costs.left_out order by all"
-    assert sums(project, left) == [
-        (DAYS[0], "Amazon EC2", 2, Decimal("20.5"), 62),
-        (DAYS[1], "Amazon EC2", 2, Decimal("2.5"), None),
-    ], "of a sum of which a part is not stated, nothing is"
+    assert seen(sums(project, left)) == lines("""
+        2026-11-02  Amazon EC2  2  20.5  62
+        2026-11-03  Amazon EC2  2  2.5   -
+    """), "of a sum of which a part is not stated, nothing is"
     [(totals,)] = sums(
         project,
         "select day_totals from ledger.partition_versions "
@@ -238,14 +235,14 @@ def test_words_of_the_specification_are_read_in_any_case(tmp_path: Path) -> None
             on("2026-11-06", ChargeClass="correction"),
         ],
     )
-    names = ("charge_category", "charge_class", "corrected_by", "tokens")
     days = (date(2026, 10, 31), date(2026, 11, 2), date(2026, 11, 4), date(2026, 11, 6))
-    assert [tuple(row[name] for name in names) for day in days for row in read(tmp_path, day)] == [
-        ("Usage", "Correction", "bill.csv", 416_500),
-        ("Tax", None, "bill.csv", None),
-        ("Usage", None, None, 416_500),
-        ("Usage", "Correction", "bill.csv", 416_500),  # the file does not cover its day, though its bill does
-    ]
+    rows = [row for day in days for row in read(tmp_path, day)]
+    assert seen(rows, "charge_category charge_class corrected_by tokens") == lines("""
+        Usage  Correction  bill.csv  416500
+        Tax    -           bill.csv  -
+        Usage  -           -         416500
+        Usage  Correction  bill.csv  416500
+    """), "the file does not cover the last day, though its bill does"
 
 
 EARLIER = {
@@ -575,14 +572,16 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
         next(rows)
 
 
-BARE = {"ServiceName": "", "ProviderName": ""}
-AZURE = (
-    on("2026-11-02", BilledCost="10", ServiceName="Azure OpenAI Service", SkuId="gpt"),
-    on("2026-11-02", BilledCost="2.5", ServiceName="Storage", SkuId="disk"),
-    on("2026-11-02", BilledCost="5", **BARE, PublisherName="Contoso Software Ltd", ChargeCategory="Purchase"),
-    on("2026-11-02", BilledCost="0.25", **BARE, PublisherName="", ServiceCategory="", ChargeCategory="Tax"),
-    on("2026-11-02", BilledCost="1", ServiceName="", SkuId="llm", PublisherName="OpenAI"),
-)
+AZURE = [
+    on("2026-11-02", **changes_in(text))
+    for text in one_a_line("""
+        BilledCost=10; ServiceName=Azure OpenAI Service; SkuId=gpt
+        BilledCost=2.5; ServiceName=Storage; SkuId=disk
+        BilledCost=5; ServiceName=; ProviderName=; PublisherName=Contoso Software Ltd; ChargeCategory=Purchase
+        BilledCost=0.25; ServiceName=; ProviderName=; PublisherName=; ServiceCategory=; ChargeCategory=Tax
+        BilledCost=1; ServiceName=; SkuId=llm; PublisherName=OpenAI
+    """)
+]
 """As Azure and Google write it: purchases, roundings and taxes name no service."""
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from usage_assets_report.statistics.anomalies import Anomaly, find
 from usage_assets_report.statistics.series import Series
 from usage_assets_report_tests.statistics.made import day, office, series
+from usage_assets_tests.models.days import cases
 
 amounts = st.decimals(0, 100_000, places=6)
 histories = st.lists(st.one_of(amounts, amounts, amounts, st.none(), st.just(Decimal(0))), min_size=1, max_size=90)
@@ -45,25 +46,36 @@ def with_peak(values: Sequence[Decimal], peak: Decimal) -> list[Decimal]:
     return [*values[:90], peak, *values[91:]]
 
 
+def values_of(text: str) -> Values:
+    """What ``times`` or ``put`` makes of what follows it."""
+    what, length, second, *others = text.split()
+    return put(int(length), int(second), *others) if what == "put" else times(int(length), second, *map(int, others))
+
+
 CASES: Mapping[str, tuple[Values, str]] = {
-    "ordinary weeks": (office(120), ""),
-    "a busy Saturday, although it is less than a Monday": (put(70, 40, "95.00"), "spike 40-40"),
-    "a day like a weekend is a holiday": (put(90, 43, "27.00"), ""),
-    "and so are two": (put(90, 43, *["27.00"] * 2), ""),
+    **{
+        name: (values_of(text), expected)
+        for name, text, expected in cases("""
+            ordinary weeks -> times 120 1 0 ->
+            a busy Saturday, although it is less than a Monday -> put 70 40 95.00 -> spike 40-40
+            a day like a weekend is a holiday -> put 90 43 27.00 ->
+            and so are two -> put 90 43 27.00 27.00 ->
+            a higher level that stays -> times 90 2.5 50 -> shift 50-89
+            a lower one -> times 90 0.4 50 -> shift 50-89
+            until it is known to stay -> times 56 3 50 -> shift 50-55
+            a level of six days is a shift while it lasts -> times 66 4 60 -> shift 60-65
+            and one of eight -> times 68 4 60 -> shift 60-67
+            and one of twelve -> times 72 4 60 -> shift 60-71
+            nothing is odd before three weeks are known -> times 20 20 19 ->
+            three weeks are known -> times 40 20 19 20 -> spike 19-19
+        """)
+    },
     "and nine": (put(90, 43, *["27.00"] * 9), ""),
-    "a higher level that stays": (times(90, "2.5", 50), "shift 50-89"),
-    "a lower one": (times(90, "0.4", 50), "shift 50-89"),
     "each of two shifts lasts until the next": (STEPS, "shift 40-69, shift 70-109"),
     "the first days of a shift are a spike": (times(56, 3, 50)[:52], "spike 50-51"),
-    "until it is known to stay": (times(56, 3, 50), "shift 50-55"),
-    "a level of six days is a shift while it lasts": (times(66, 4, 60), "shift 60-65"),
-    "and one of eight": (times(68, 4, 60), "shift 60-67"),
-    "and one of twelve": (times(72, 4, 60), "shift 60-71"),
     "a project that stops is a drop": ([*office(60), *[0] * 3], "drop 60-62"),
     "the pauses of a monthly job are no stops": ([20 + at % 3 if at % 28 == 0 else 0 for at in range(1000)], ""),
     "a slow drift": (DRIFT, ""),
-    "nothing is odd before three weeks are known": (times(20, 20, 19), ""),
-    "three weeks are known": (times(40, 20, 19, 20), "spike 19-19"),
     "a job that runs now and then": (NOW_AND_THEN, ""),
     "it is compared with its own runs": (with_peak(NOW_AND_THEN, Decimal(200)), "spike 90-90"),
     "a job that runs on some Saturdays": (SATURDAYS, ""),
