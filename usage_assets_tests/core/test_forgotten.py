@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from usage_assets.core.forgotten import Forgotten, ForgottenError, Person, new_address, new_id
+from usage_assets_tests.models.days import cases
 
 ADDRESS = "ann.o'neil+ai@mail.example.com"
 ID = "user-Ab12"
@@ -73,13 +74,13 @@ def test_without_its_file_nobody_is_forgotten_and_a_damaged_one_is_refused(tmp_p
 
 
 def test_in_a_table_a_name_is_replaced_only_where_it_is_the_value() -> None:
-    for text, kept in (
-        (ADDRESS.title(), "A@x.invalid"),
-        (f"403 for '{ADDRESS}' of {ID}, ann key", "403 for 'A@x.invalid' of B, ann key"),
-        ("ann key", "D"),
-        ("gpt-5-max, input", "gpt-5-max, input"),
-        (f"mary-{ADDRESS}", f"mary-{ADDRESS}"),
-    ):
+    for text, kept in cases(f"""
+        {ADDRESS.title()} -> A@x.invalid
+        403 for '{ADDRESS}' of {ID}, ann key -> 403 for 'A@x.invalid' of B, ann key
+        ann key -> D
+        gpt-5-max, input -> gpt-5-max, input
+        mary-{ADDRESS} -> mary-{ADDRESS}
+    """):
         assert person().in_value(text) == kept
 
 
@@ -100,13 +101,13 @@ def test_in_a_log_names_are_replaced_too() -> None:
 
 
 def test_an_identifier_is_what_it_would_have_been() -> None:
-    for identifier, kept in (
-        (f"org-{ADDRESS}-2026-11-19", "org-A@x.invalid-2026-11-19"),
-        ("org-ann.o_neil+ai@mail.example.com-2026-11-19-0a1b2c3d", "org-A@x.invalid-2026-11-19"),
-        ("emea:org-ann_key-2026-11-19-0a1b2c3d", "emea:org-D-2026-11-19"),
-        (f"ws-{ID}-2026-11-19", "ws-B-2026-11-19"),
-        ("ws-xuser-Ab12-2026-11-19", "ws-xuser-Ab12-2026-11-19"),
-    ):
+    for identifier, kept in cases(f"""
+        org-{ADDRESS}-2026-11-19 -> org-A@x.invalid-2026-11-19
+        org-ann.o_neil+ai@mail.example.com-2026-11-19-0a1b2c3d -> org-A@x.invalid-2026-11-19
+        emea:org-ann_key-2026-11-19-0a1b2c3d -> emea:org-D-2026-11-19
+        ws-{ID}-2026-11-19 -> ws-B-2026-11-19
+        ws-xuser-Ab12-2026-11-19 -> ws-xuser-Ab12-2026-11-19
+    """):
         assert person().in_identifier(identifier) == kept
 
 

@@ -34,6 +34,7 @@ from usage_assets.providers.endpoint import Endpoint, Provider
 from usage_assets_sandbox.providers.github_copilot import REPORTS
 from usage_assets_tests.fetching.conftest import DAY, OVER_HTTP, error_body
 from usage_assets_tests.fixtures import ROOT
+from usage_assets_tests.models.days import lines
 
 PAGE = ROOT / "docs" / "faults.md"
 Fault = dict[str, Any]
@@ -744,12 +745,17 @@ CASES = [
             lambda target: edit(put(f"{target.says.record}.unitType", NEVER_SEEN))
         ),
         "unordered buckets": Case(reversed_order, days=3),
-        "NaN as an amount": Case(amount_is("NaN")),
-        "NaN in quotes as an amount": Case(amount_is('"NaN"')),
-        "1e400 as an amount": Case(amount_is("1e400")),
-        "true as an amount": Case(amount_is("true")),
-        "text as an amount": Case(amount_is('"free"')),
-        "null as an amount": Case(amount_is("null")),
+        **{
+            name: Case(amount_is(text))
+            for name, text in lines("""
+                NaN as an amount            NaN
+                NaN in quotes as an amount  "NaN"
+                1e400 as an amount          1e400
+                true as an amount           true
+                text as an amount           "free"
+                null as an amount           null
+            """)
+        },
         "missing amount": Case(lambda target: edit(f"delete {target.amount}")),
         "missing counters": Case(
             lambda target: edit(*(f"delete {path}" for path in target.expected.values())),

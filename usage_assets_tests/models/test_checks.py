@@ -312,10 +312,9 @@ class Graph:
         row: type[Row],
         connection: str,
         select: Query | None,
-        control: Control | None = None,
     ):
         self.key = asset.key
-        self.checks = build_checks(asset, row, connection, select, control)
+        self.checks = build_checks(asset, row, connection, select, None)
 
         @dg.asset(deps=[asset], partitions_def=PARTITIONS, backfill_policy=POLICY)
         def downstream() -> None:
@@ -377,7 +376,7 @@ def derived_graph(days: Days, name: str, *views: View) -> Graph:
     return Graph(days, asset, derived.row, connection.name, select)
 
 
-def raw_graph(days: Days, row: type[Row], control: Control | None = None) -> Graph:
+def raw_graph(days: Days, row: type[Row]) -> Graph:
     @dg.asset(
         key=["anthropic", row.table.partition(".")[2]],
         partitions_def=PARTITIONS,
@@ -387,7 +386,7 @@ def raw_graph(days: Days, row: type[Row], control: Control | None = None) -> Gra
     def raw_asset() -> None:
         """Not run here: the rows are stored already."""
 
-    return Graph(days, raw_asset, row, "anthropic", None, control)
+    return Graph(days, raw_asset, row, "anthropic", None)
 
 
 def evaluations(
@@ -423,16 +422,6 @@ def wrong_graph(days: Days, *wrong: date, last: date, description: str = "") -> 
         for day in wrong:
             connection.execute(f"insert into anthropic.cost_report from anthropic.cost_report where {ON}", {"day": day})
     return raw_graph(days, CostReport)
-
-
-def mend(days: Days, day: date) -> None:
-    """Leave one row of a day."""
-    execute(
-        days.warehouse,
-        f"delete from anthropic.cost_report where {ON} and rowid > "
-        f"(select min(rowid) from anthropic.cost_report where {ON})",
-        {"day": day},
-    )
 
 
 def failed(days: Days) -> list[dict[str, Any]]:
@@ -489,7 +478,13 @@ def test_a_check_without_days_looks_at_every_stored_day_and_is_green_again_when_
     assert [text[:10] for text in named[:5]] == [str(day) for day in (last, *older[:4])]
     assert named[5:] == ["and 3 more"]
     for day in (*older, last):
-        mend(days, day)
+        # Leave one row of a day.
+        execute(
+            days.warehouse,
+            f"delete from anthropic.cost_report where {ON} and rowid > "
+            f"(select min(rowid) from anthropic.cost_report where {ON})",
+            {"day": day},
+        )
     assert said(graph.run("checks", None, None, instance)) == (True, "ERROR", None)
     assert failed(days) == []
 

@@ -16,7 +16,7 @@ from usage_assets.providers.chatgpt.analytics import CodexUsage
 from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, Days, days_from, lines, models, paid, raw, raw_rows
+from usage_assets_tests.models.days import DAY, Days, beside, days_from, lines, models, paid, raw, raw_rows
 
 FILES = [cost.file for cost in COSTS]
 SOURCE = {cost.file: row for cost in COSTS for row in raw_rows(cost.reads)}
@@ -131,12 +131,16 @@ def test_openai_costs_are_billed_dollars_per_dimension_and_currency(days: Days) 
     assert {name: detailed[name] for name in of} == of
     assert (detailed["model"], detailed["usage_type"]) == ("gpt-5", "input")
     assert (detailed["cost_basis"], detailed["native_amount"]) == ("billed", Decimal("0.13080438340307526") + tiny)
-    names = ("currency", "native_amount", "native_unit", "amount_usd", "usd_reason")
-    assert {tuple(row[name] for name in names) for row in (detailed, *others)} == {
-        ("USD", detailed["native_amount"], "dollars", detailed["native_amount"], None),
-        ("EUR", 2, "major units", None, "no exchange rate is configured for EUR"),
-        (None, 3, "major units", None, "the provider states no currency"),
-    }
+    found, expected = beside(
+        (detailed, *others),
+        """
+        currency  native_amount              native_unit  amount_usd                 usd_reason
+        USD       0.13080438340307526000001  dollars      0.13080438340307526000001  -
+        EUR       2                          major units  -                          no exchange rate is configured for EUR
+        -         3                          major units  -                          the provider states no currency
+        """,  # noqa: E501
+    )
+    assert found == expected
 
 
 # Anthropic
@@ -181,12 +185,17 @@ def test_claude_code_costs_are_per_actor_and_model_over_all_terminals(days: Days
         raw(ClaudeCode, model_breakdown=models(("opus", "8"), ("opus", "16", "EUR")), **key),
     )
     rows = days.rows("anthropic_claude_code")
-    assert {(r["user_id"], r["api_key_name"], r["model"], r["currency"], r["native_amount"]) for r in rows} == {
-        ("bob@example.com", None, "opus", "USD", 5),
-        ("bob@example.com", None, "haiku", "USD", 2),
-        (None, "bob@example.com", "opus", "USD", 8),
-        (None, "bob@example.com", "opus", "EUR", 16),
-    }
+    found, expected = beside(
+        rows,
+        """
+        user_id          api_key_name     model  currency  native_amount
+        bob@example.com  -                opus   USD       5
+        bob@example.com  -                haiku  USD       2
+        -                bob@example.com  opus   USD       8
+        -                bob@example.com  opus   EUR       16
+        """,
+    )
+    assert found == expected
     assert {r["native_unit"]: r["amount_usd"] for r in rows if r["currency"] == "EUR"} == {"minor units": None}
 
 

@@ -4,7 +4,6 @@ hand from the source that it names; without a family, the name must stay itself.
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets_finance.focus.charges import Charges
 from usage_assets_finance.focus.meters import model_in
 from usage_assets_tests.fixtures import execute
-from usage_assets_tests.models.days import DAY, DERIVED, Days, emptied, lines, raw, seen
+from usage_assets_tests.models.days import DAY, DERIVED, Days, beside, emptied, lines, raw, seen
 from usage_assets_tests.models.stated import stating
 from usage_assets_vendors.cursor.usage import UsageEvents
 from usage_assets_vendors.openrouter.activity import Activity
@@ -107,17 +106,22 @@ def test_a_name_says_how_it_is_known(empty: Days) -> None:
     rows = sent(
         empty, [*(("openai", name) for name in names), ("cursor", "gpt-5-high"), ("cursor", "claude-4.5-haiku")]
     )
-    assert {row["model"]: (row["source"], row["reason"]) for row in rows} == {
-        "gpt-5": ("rule:1", None),
-        "ft:gpt-5:acme": ("rule:2", None),
-        "openai/gpt-5": ("rule:3", None),
-        "GPT-5": ("rule:4", None),
-        "gpt-5-2025-08-07": ("rule:4", None),
-        "gpt-5-high": ("rule:5", None),
-        "claude-4.5-haiku": ("rule:6", None),
-        "auto": ("unresolved", "not a model"),
-        "house-model": ("unresolved", "no known form"),
-    }
+    found, expected = beside(
+        rows,
+        """
+        model             source      reason
+        gpt-5             rule:1      -
+        ft:gpt-5:acme     rule:2      -
+        openai/gpt-5      rule:3      -
+        GPT-5             rule:4      -
+        gpt-5-2025-08-07  rule:4      -
+        gpt-5-high        rule:5      -
+        claude-4.5-haiku  rule:6      -
+        auto              unresolved  not a model
+        house-model       unresolved  no known form
+        """,
+    )
+    assert found == expected
     assert {row["developer"] for row in rows} == {"OpenAI", "Anthropic", None}
 
 
@@ -218,8 +222,8 @@ def test_an_entity_is_a_family_and_a_variant_and_none_changes_that_was_called_so
         raw(UsageEvents, model="gpt-5-high-fast"),
     )
     several.derive("cursor_usage_events", "cursor")
-    rows = {row["identifier"]: row for row in several.rows("ai_model_cost", "cursor")}
-    assert {name: (row["model"], row["variant"], row["billed_usd"]) for name, row in rows.items()} == {
-        f"cursor/gpt-5//{DAY}": ("gpt-5", None, Decimal("1.5")),
-        f"cursor/gpt-5+fast+high//{DAY}": ("gpt-5", "fast high", Decimal(1)),
-    }
+    found = seen(several.rows("ai_model_cost", "cursor"), "identifier model variant billed_usd")
+    assert sorted(found) == lines(f"""
+        cursor/gpt-5+fast+high//{DAY}  gpt-5  fast high  1
+        cursor/gpt-5//{DAY}            gpt-5  -          1.5
+    """)

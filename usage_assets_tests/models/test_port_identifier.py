@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usage_assets.models.model import MACROS
+from usage_assets_tests.models.days import cases
 
 
 @cache
@@ -46,17 +47,24 @@ VALID = (
     *("org/ada+test@example.com-2026-11-01", "x" * 1000),
 )
 MADE = {
-    "a b": "a_b-c8687a08",
-    "Laptop key (Bob)": "Laptop_key__Bob_-cf3bff09",
-    "100%": "100_-32e48995",
-    "O'Brien": "O_Brien-e6e62496",
-    'say "hi"': "say__hi_-f65be999",
-    "a,b|c#d*e": "a_b_c_d_e-4af2e38e",
-    "e\u0301": "e_-bf12767b",
-    "٣": "_-1a4fd527",
+    **dict(
+        map(
+            list,
+            cases("""
+        a b -> a_b-c8687a08
+        Laptop key (Bob) -> Laptop_key__Bob_-cf3bff09
+        100% -> 100_-32e48995
+        O'Brien -> O_Brien-e6e62496
+        say "hi" -> say__hi_-f65be999
+        a,b|c#d*e -> a_b_c_d_e-4af2e38e
+        e\u0301 -> e_-bf12767b
+        ٣ -> _-1a4fd527
+        . -> .-cdb4ee2a
+        .. -> ..-5ec1f7e7
+    """),
+        )
+    ),
     "": "-e3b0c442",
-    ".": ".-cdb4ee2a",
-    "..": "..-5ec1f7e7",
     "x" * 1001: "x" * 991 + "-cbe4a2e8",
 }
 

@@ -24,7 +24,7 @@ from usage_assets_tests.fixtures import NO_KEYS, NOW, NewWarehouse, Sandbox, las
 from usage_assets_tests.models.days import Days, cases, raw
 from usage_assets_tests.models.stated import listed
 from usage_assets_tests.snapshot import settings_of
-from usage_assets_tests.terminal import Said, Terminal, examined
+from usage_assets_tests.terminal import Terminal, examined
 from usage_assets_vendors.github_copilot.billing import BillingUsage
 
 SECRET = "sk-a-secret-of-two"
@@ -135,12 +135,6 @@ def terminal(terminal: Terminal, tmp_path: Path) -> Terminal:
     return terminal
 
 
-def pairs(said: Said) -> list[str]:
-    """What the doctor says of pairs of connections."""
-    assert "sk-" not in said.out
-    return sorted(line for line in said.lines if " connections " in line)
-
-
 FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, service_accounts = false }}"
 
 
@@ -174,7 +168,8 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
             command = ("statement", "--month", "2026-11", "--issue", "--accept", "provisional", "--out")
             issued = terminal.type(*command, "out")
             accepted = terminal.type(*command, "known", "--accept", "same_usage")
-    of_keys, of_enterprise = pairs(said)
+    assert "sk-" not in said.out
+    of_keys, of_enterprise = sorted(line for line in said.lines if " connections " in line)
     assert re.fullmatch(
         r"FAIL  connections a and b: both store the usage of 1 days and have the same id in openai\.projects "
         r"\(of both\), so every dollar of these days is counted twice: remove one of them, or give them projects or "

@@ -22,7 +22,7 @@ from usage_assets.providers.openai.costs import Costs
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import DAY, DERIVED, Days, cases, lines, raw
+from usage_assets_tests.models.days import DAY, DERIVED, Days, cases, lines, raw, seen
 from usage_assets_tests.models.stated import EURO, entries, stating
 
 YEN = ExchangeRate(currency="JPY", usd=Decimal("0.0066"), valid_from=DAY, source="ECB")
@@ -86,20 +86,20 @@ def test_a_line_item_that_does_not_parse_stays_whole_and_is_counted(days: Days) 
     """Another currency that comes in its major unit is not divided."""
     day_after = DAY + timedelta(days=1)
     days = stating(days, exchange_rates=[EURO.model_copy(update={"valid_until": day_after}), YEN])
-    lines = [raw(Costs, line_item=line_item) for line_item in LINE_ITEMS]
+    items = [raw(Costs, line_item=line_item) for line_item in LINE_ITEMS]
     currencies = [raw(Costs, usage_date=day_after, amount_currency=currency) for currency in ("eur", "jpy", "usd")]
-    days.fetched(Costs, *lines, *currencies, last=day_after)
+    days.fetched(Costs, *items, *currencies, last=day_after)
     (version, _) = days.derive("openai_costs", last=day_after)
     assert version.totals["line_items_unparsed"] == "6"
     rows = days.read("from costs.daily_costs order by usage_date, amount_usd desc")
     of_day = [row for row in rows if row["usage_date"] == DAY]
     assert {row["line_item"]: (row["model"], row["usage_type"]) for row in of_day} == LINE_ITEMS
-    names = ("native_unit", "currency", "amount_usd", "usd_rate", "usd_rate_source")
-    assert [tuple(row[name] for name in names) for row in rows if row["usage_date"] == day_after] == [
-        ("major units", "EUR", Decimal("1.0842"), Decimal("1.0842"), "ECB"),
-        ("dollars", "USD", 1, None, None),
-        ("major units", "JPY", Decimal("0.0066"), Decimal("0.0066"), "ECB"),
-    ]
+    of_next = [row for row in rows if row["usage_date"] == day_after]
+    assert seen(of_next, "native_unit currency amount_usd usd_rate usd_rate_source") == lines("""
+        major units  EUR  1.0842  1.0842  ECB
+        dollars      USD  1       -       -
+        major units  JPY  0.0066  0.0066  ECB
+    """)
 
 
 # Views

@@ -95,13 +95,8 @@ order by all
 """
 
 
-def comments(database: duckdb.DuckDBPyConnection) -> dict[str, str | None]:
-    """What the columns of all tables and views mean."""
-    return dict(database.execute(COMMENTS).fetchall())
-
-
 def test_every_column_of_every_table_and_view_says_what_it_means(database: duckdb.DuckDBPyConnection) -> None:
-    found = comments(database)
+    found = dict(database.execute(COMMENTS).fetchall())
     assert len(found) > 2000
     assert [name for name, comment in found.items() if not comment] == []
     columns = {name.rpartition(".")[2] for name in found}

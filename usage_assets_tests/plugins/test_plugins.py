@@ -12,6 +12,7 @@ import pytest
 from usage_assets.providers import LOADED, PROVIDERS
 from usage_assets_tests.alone import needs
 from usage_assets_tests.fixtures import IS_NIGHT
+from usage_assets_tests.models.days import cases
 from usage_assets_tests.plugins import wheels
 
 HERE = Path(__file__).parent
@@ -89,17 +90,17 @@ def of_core(names: Sequence[str]) -> Sequence[str]:
     return [name for name in names if name not in LOADED.missing]
 
 
-BROKEN = (
-    ("    Window,\n", "    Windows,\n", "ImportError: cannot import name 'Windows'"),
-    ("surface=2", "surface=30", "written for version 30 of usage_assets.provider"),
-    ("NIMBUS = Provider(", "NIMBUS = dict(", "is no usage_assets.provider.Provider"),
-    ('name="nimbus"', 'name="cumulus"', "its name is 'cumulus', and the entry point"),
-    ("    settling_days=5,\n", "", "missing 1 required keyword-only argument"),
-    ("NIMBUS_KEY", "USAGE_KEY", "the variable USAGE_KEY begins with one of"),
-    ('"nimbus.sessions"', '"ledger.sessions"', "the table ledger.sessions is not in"),
-    ('"native_amount": "credits",', "", "nothing says what the costs of nimbus.renders add up to"),
-    ('"native_amount": "credits",', '"native_amount": "",', "nothing says what the costs of nimbus.renders add up to"),
-)
+BROKEN = cases("""
+    Window, -> Windows, -> ImportError: cannot import name 'Windows'
+    surface=2 -> surface=30 -> written for version 30 of usage_assets.provider
+    NIMBUS = Provider( -> NIMBUS = dict( -> is no usage_assets.provider.Provider
+    name="nimbus" -> name="cumulus" -> its name is 'cumulus', and the entry point
+    settling_days=5, ->  -> missing 1 required keyword-only argument
+    NIMBUS_KEY -> USAGE_KEY -> the variable USAGE_KEY begins with one of
+    "nimbus.sessions" -> "ledger.sessions" -> the table ledger.sessions is not in
+    "native_amount": "credits", ->  -> nothing says what the costs of nimbus.renders add up to
+    "native_amount": "credits", -> "native_amount": "", -> nothing says what the costs of nimbus.renders add up to
+""")
 """A change of the package, and what is said of it."""
 
 

@@ -15,6 +15,7 @@ from usage_assets.fetching.page_parser import PageParser
 from usage_assets.fetching.scope import Scope
 from usage_assets.providers.records import page_of_lines
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
+from usage_assets_tests.models.days import seen
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 ALWAYS = Window(date(2020, 1, 1), date(2039, 12, 31))
@@ -67,6 +68,11 @@ def read(name: str) -> list[dict[str, Any]]:
     assert bool(parser.unknown_fields) == ("unknown" in file.name)
     rows: list[dict[str, Any]] = pa.concat_tables(parser.tables).to_pylist()
     return rows
+
+
+def fields_of(row: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The same as ``lines`` has it, by name."""
+    return sorted(seen(known(row).items()))
 
 
 def known(row: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from usage_assets.providers.endpoint import Endpoint
 from usage_assets_sandbox.credentials import ANTHROPIC_PARENT_KEY
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 from usage_assets_tests.fixtures import last_days
-from usage_assets_tests.models.days import one_a_line
+from usage_assets_tests.models.days import lines, one_a_line, seen
 from usage_assets_tests.providers.bodies import read
 
 ANN = {"type": "user_actor", "user_id": "user_1", "email_address": "ann@corp.example", "name": "Ann", "deleted": False}
@@ -60,7 +60,7 @@ def test_each_kind_of_identity_has_its_columns() -> None:
 def test_identities_that_are_not_named_are_numbered_and_not_added_up(answers: Answers) -> None:
     costs = [{"group": {"actor": None}, "cost": {"amount": n, "list_amount": "1", "currency": "USD"}} for n in "241"]
     rows = fetched(answers, "cost", *costs, costs[0]).rows.to_pylist()
-    assert sorted((row["occurrence"], row["amount_cents"]) for row in rows) == [(1, 1), (2, 2), (3, 2), (4, 4)]
+    assert sorted(seen(rows, "occurrence amount_cents")) == lines("1  1\n2  2\n3  2\n4  4")
 
 
 def test_names_and_addresses_are_kept_as_the_policy_says(answers: Answers) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from usage_assets.core.schema import columns
 from usage_assets.providers import PROVIDERS
-from usage_assets.providers.endpoint import Endpoint, Provider
+from usage_assets.providers.endpoint import Endpoint
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 
 
@@ -14,8 +14,20 @@ def test_an_endpoint_contradicts_nothing(subtests: pytest.Subtests) -> None:
     for name, (provider, endpoint) in EVERY_ENDPOINT.items():
         with subtests.test(name):
             a_window_fits_on_a_page(endpoint)
-            money_is_in_the_costs_or_says_whose_it_is(provider, endpoint)
-            a_newer_report_states_nothing_that_the_table_of_the_older_one_lacks(endpoint)
+            # Money is in the costs or says whose it is.
+            sources = {source.table for source in provider.costs}
+            units = {"USD", "cents", "credits", "currency units"}
+            if any(column.unit in units for column in columns(endpoint.row)):
+                assert (endpoint.row.table in sources) != (endpoint.part_of in sources)
+            else:
+                assert not endpoint.part_of
+            # A newer report states nothing that the table of the older one lacks.
+            if newer := endpoint.newer:
+                lacking = {column.name for column in columns(newer.row)} - {
+                    column.name for column in columns(endpoint.row)
+                }
+                assert lacking <= {"requests"}, "which are null in parts of a cost"
+                assert newer.name == endpoint.name, "whose answers the archive keeps together"
 
 
 def a_window_fits_on_a_page(endpoint: Endpoint) -> None:
@@ -28,22 +40,6 @@ def test_anthropic_refuses_more_than_five_dimensions() -> None:
         for endpoint in PROVIDERS[name].endpoints:
             assert len({*endpoint.group_by} - {"cost_type", "token_type"}) <= 5, "these two do not count"
             assert "rbac_group_id" not in endpoint.group_by, "its groups overlap"
-
-
-def money_is_in_the_costs_or_says_whose_it_is(provider: Provider, endpoint: Endpoint) -> None:
-    sources = {source.table for source in provider.costs}
-    units = {"USD", "cents", "credits", "currency units"}
-    if any(column.unit in units for column in columns(endpoint.row)):
-        assert (endpoint.row.table in sources) != (endpoint.part_of in sources)
-    else:
-        assert not endpoint.part_of
-
-
-def a_newer_report_states_nothing_that_the_table_of_the_older_one_lacks(endpoint: Endpoint) -> None:
-    if newer := endpoint.newer:
-        lacking = {column.name for column in columns(newer.row)} - {column.name for column in columns(endpoint.row)}
-        assert lacking <= {"requests"}, "which are null in parts of a cost"
-        assert newer.name == endpoint.name, "whose answers the archive keeps together"
 
 
 def test_every_usage_report_of_openai_is_grouped_by_all_that_identifies_its_rows() -> None:

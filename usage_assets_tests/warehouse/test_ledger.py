@@ -19,7 +19,7 @@ from usage_assets.warehouse.ledger import VIEWS
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Query
 from usage_assets_tests.fixtures import execute
-from usage_assets_tests.models.days import lines
+from usage_assets_tests.models.days import lines, seen
 from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import DAY, SAMPLE, Sample, answer, day, days, sample
 from usage_assets_tests.warehouse.test_database import DOUBLED, TWICE
@@ -62,17 +62,10 @@ def states(warehouse: Warehouse) -> list[str]:
 def test_what_rose_and_fell_is_told_to_the_last_digit(warehouse: Warehouse, fetched: Written) -> None:
     fetched(1, sample(amount=Decimal("0.130804383403075260000001"), requests=7))
     fetched(2, sample(amount=Decimal("0.13080438340307526"), requests=9), run_id="later")
-    assert found(warehouse, "total", "unit", "change", "before", "after", "difference") == [
-        (
-            "amount",
-            "USD",
-            "fell",
-            Decimal("0.130804383403075260000001"),
-            Decimal("0.130804383403075260000000"),
-            Decimal("-0.000000000000000000000001"),
-        ),
-        ("requests", "requests", "rose", 7, 9, 2),
-    ]
+    assert seen(found(warehouse, "total", "unit", "change", "before", "after", "difference")) == lines("""
+        amount    USD       fell  0.130804383403075260000001  0.13080438340307526  -0.000000000000000000000001
+        requests  requests  rose  7                           9                    2
+    """)
     assert (
         found(warehouse, "connection", "usage_date", "table_name", "slice", "version", "found_at", "run_id")
         == [("c", DAY, "tests.sample", "", 2, OVER + timedelta(hours=2), "later")] * 2
@@ -106,12 +99,12 @@ def test_every_currency_has_a_total_of_its_own(warehouse: Warehouse) -> None:
 
     write("1", usd="1.1", eur="2.2", EUR="0.1")
     write("2", usd="1.1", eur="2.7", EUR="0.1", jpy="130")
-    assert found(warehouse, "total", "unit", "change", "before", "after", "difference") == [
-        ("amount_eur", "EUR", "rose", Decimal("2.3"), Decimal("2.8"), Decimal("0.5")),
-        ("amount_jpy", "JPY", "appeared", None, 130, 130),
-        ("amount_unknown", "unknown", "rose", 1, 2, 1),
-        ("row_count", "rows", "rose", 4, 5, 1),
-    ]
+    assert seen(found(warehouse, "total", "unit", "change", "before", "after", "difference")) == lines("""
+        amount_eur      EUR      rose      2.3  2.8  0.5
+        amount_jpy      JPY      appeared  -    130  130
+        amount_unknown  unknown  rose      1    2    1
+        row_count       rows     rose      4    5    1
+    """)
 
 
 CAUSES: Mapping[str, tuple[float, dict[str, Any]]] = {
@@ -143,15 +136,17 @@ def test_what_is_derived_from_a_restated_day_says_so(warehouse: Warehouse, fetch
 # States
 
 
-LAST = 24 * SETTLING
-FETCHES: Mapping[str, tuple[Sequence[float], str]] = {
-    "still running": ([-1], "open"),
-    "fetched once": ([1], "provisional"),
-    "fetched once, late": ([LAST + 100], "provisional"),
-    "before its settling time": ([1, LAST - 0.01], "provisional"),
-    "at its settling time": ([1, LAST], "settled"),
-    "first fetched while it was running": ([-1, LAST], "settled"),
-    "a day apart": ([LAST, LAST + 24], "settled"),
+FETCHES = {
+    connection: ([*map(float, hours.split())], state)
+    for connection, hours, state in lines("""
+        still running                       -1        open
+        fetched once                        1         provisional
+        fetched once, late                  172       provisional
+        before its settling time            1 71.99   provisional
+        at its settling time                1 72      settled
+        first fetched while it was running  -1 72     settled
+        a day apart                         72 96     settled
+    """)
 }
 """Connection -> the hours at which its day was fetched, and its state."""
 
@@ -291,9 +286,6 @@ def moderations(number: int, requests: int | None, grouped_by: str, model: str =
     return UsageModerations(**of_day, num_model_requests=requests, input_tokens=None, model=model)
 
 
-OURS, THEIRS = ("question", "settled"), ("provider", "provisional")
-
-
 def test_another_grouping_is_a_restatement_where_the_totals_differ_by_more_than_a_providers_rounding(
     regrouped: Grouped,
 ) -> None:
@@ -330,25 +322,23 @@ def test_what_is_grouped_otherwise_agrees_in_every_currency(regrouped: Grouped) 
     assert regrouped([before, after]) == {n: (cause, state) for n, (cause, state, *_) in enumerate(of_each_day)}
 
 
-COUNTERS: Sequence[tuple[Sequence[int | None], Sequence[int | None], Said]] = (
-    ([7], [3, 4], OURS),
-    ([7], [3, 5], THEIRS),
-    ([None], [None, None], OURS),
-    ([None], [3, None], THEIRS),
-    ([2**63 - 1], [2**63 - 2, 1], OURS),
-    ([2**63 - 1], [2**63 - 2], THEIRS),
-    ([-(10**14) + 1], [10**14 - 1], THEIRS),
-)
-"""Requests before and after."""
-
-
 def test_counters_that_are_grouped_otherwise_agree_exactly(regrouped: Grouped) -> None:
+    """Requests before and after."""
+    of_each_day = lines("""
+        question  settled      7                    3 4
+        provider  provisional  7                    3 5
+        question  settled      -                    - -
+        provider  provisional  -                    3 -
+        question  settled      9223372036854775807  9223372036854775806 1
+        provider  provisional  9223372036854775807  9223372036854775806
+        provider  provisional  -99999999999999      99999999999999
+    """)
     answers: list[list[UsageModerations]] = [[], []]
-    for n, (before, after, _) in enumerate(COUNTERS):
-        for rows, counts, grouped_by in zip(answers, (before, after), "ab", strict=True):
-            rows += [moderations(n, count, grouped_by, f"m{number}") for number, count in enumerate(counts)]
-    said = regrouped(answers)
-    assert [(before, after, said.get(n)) for n, (before, after, _) in enumerate(COUNTERS)] == [*COUNTERS]
+    for n, (_, _, *sides) in enumerate(of_each_day):
+        for rows, counts, grouped_by in zip(answers, sides, "ab", strict=True):
+            for number, count in enumerate(counts.split()):
+                rows.append(moderations(n, None if count == "-" else int(count), grouped_by, f"m{number}"))
+    assert regrouped(answers) == {n: (cause, state) for n, (cause, state, *_) in enumerate(of_each_day)}
 
 
 # An earlier release's ledger

@@ -1,6 +1,6 @@
 """Lookups keep their history: what changes is closed and opened, nothing is lost, and the same answer is no change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.lookups import Changes, UnknownIds, keep_of_people, record, unknown_ids
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import WarehouseError
-from usage_assets_tests.models.days import lines, seen
+from usage_assets_tests.models.days import cases, lines, seen
 from usage_assets_tests.warehouse.conftest import ON_BOTH
 from usage_assets_tests.warehouse.samples import SAMPLE, Sample, day, days, nothing_changes, sample, write
 
@@ -70,22 +70,23 @@ def history(warehouse: Warehouse, connection: str = "c") -> list[tuple[str, str 
     ]
 
 
-LISTS: Mapping[str, tuple[Mapping[str, str | None], Sequence[int]]] = {
-    "the first": ({"a": "A", "b": None}, (2, 2, 0, 0)),
-    "the same": ({"b": None, "a": "A"}, (2, 0, 0, 0)),
-    "without one": ({"a": "A"}, (1, 0, 0, 1)),
-    "still without it": ({"a": "A"}, (1, 0, 0, 0)),
-    "with it again": ({"a": "A", "b": None}, (2, 1, 0, 0)),
-    "empty": ({}, (0, 0, 0, 2)),
-}
+LISTS = cases("""
+    the first -> a=A b= -> 2 2 0 0
+    the same -> b= a=A -> 2 0 0 0
+    without one -> a=A -> 1 0 0 1
+    still without it -> a=A -> 1 0 0 0
+    with it again -> a=A b= -> 2 1 0 0
+    empty ->  -> 0 0 0 2
+""")
 """Lists of one day after the other, and what each changes: rows, and how many are new, changed and gone."""
 
 
 def test_what_is_listed_is_opened_and_what_is_not_any_more_is_closed(warehouse: Warehouse) -> None:
-    for number, (name, (things, changes)) in enumerate(LISTS.items()):
-        with nullcontext() if any(changes[1:]) else nothing_changes(warehouse):
-            assert look_up(warehouse, number, things) == Changes(*changes), name
-    assert history(warehouse) == [("a", "A", 0, 5), ("b", None, 0, 2), ("b", None, 4, 5)]
+    for number, (name, listed, counts) in enumerate(LISTS):
+        things = {id_: called or None for id_, called in (each.split("=") for each in listed.split())}
+        with nothing_changes(warehouse) if counts.endswith(" 0 0 0") else nullcontext():
+            assert look_up(warehouse, number, things) == Changes(*map(int, counts.split())), name
+    assert seen(history(warehouse)) == lines("a  A  0  5\nb  -  0  2\nb  -  4  5")
 
 
 @ON_BOTH

@@ -72,8 +72,11 @@ ACCEPTED: Mapping[str, tuple[Sample, pa.Table | Query]] = {
 """What is stored one after the other, in one table."""
 
 
-def take(warehouse: Warehouse) -> None:
-    """Store it, each twice."""
+def take_in(zone: str, database: str) -> None:
+    """In this process, which is new: DuckDB reads TZ once, when it is imported."""
+    assert duckdb.sql("select current_setting('TimeZone')").fetchall() == [(zone,)]
+    # Store it, each twice.
+    warehouse = Warehouse(database=database)
     for name, (row, content) in ACCEPTED.items():
         given = content if isinstance(content, Query) else answer(content)
         changed = [warehouse.replace(SAMPLE, given, days(0), "run")[0].changed for _ in range(2)]
@@ -81,12 +84,6 @@ def take(warehouse: Warehouse) -> None:
         assert stored.to_pylist() == to_arrow(Sample, [row]).to_pylist(), name
         assert stored.schema.types == SAMPLE.arrow_schema.types, name
         assert not changed[1], name
-
-
-def take_in(zone: str, database: str) -> None:
-    """In this process, which is new: DuckDB reads TZ once, when it is imported."""
-    assert duckdb.sql("select current_setting('TimeZone')").fetchall() == [(zone,)]
-    take(Warehouse(database=database))
 
 
 def test_it_does_not_depend_on_the_zone_of_a_process(new_warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
