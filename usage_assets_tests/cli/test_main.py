@@ -141,29 +141,14 @@ def test_who_only_types_backfills_has_plain_lines_runs_in_the_ui_and_a_copy_at_o
     said = terminal.type("backfill", *RANGE, "--connection", "openai")
     assert said.code == 0
     assert {request["path"].split("/")[1] for request in terminal.sandbox.requests()} == {"openai"}
-    assert_a_plain_line_per_asset(said)
-    assert_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them()
-    first = said.complaints.index(f"  rows that are stored so far can be queried, costs later: {path}")
-    assert len([line for line in said.complaints[:first] if ": days 3, " in line]) == 1, (
-        "after the first asset with days"
-    )
-    versions = "select * from ledger.partition_versions order by all"
-    with duckdb.connect(path, read_only=True) as copy:
-        copy.execute("set TimeZone = 'UTC'")
-        assert copy.execute(versions).to_arrow_table() == terminal.warehouse.read(versions)
-
-
-def assert_a_plain_line_per_asset(said: Said) -> None:
-    """Where no terminal is, progress is that."""
+    # A plain line per asset. Where no terminal is, progress is that.
     lines = [line for line in said.complaints if not is_how_far(line)]
     assert len(lines) == 2 + 4 + 1, "assets of days, lookups, and that there is something to query"
     assert len([line for line in said.complaints if f" {DAYS[0]} to {LATEST}: days 3" in line]) == 2
     assert "  openai/projects: rows 4, requests 1" in said.complaints
     assert f"  openai/usage_completions {DAYS[0]} to {LATEST}: days 3, rows " in said.err
     assert "\x1b" not in said.err
-
-
-def assert_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them() -> None:
+    # Runs can be run again from the ui and the sensor sees them.
     definitions = build_definitions(Settings.load())
     with dg.DagsterInstance.get() as instance:
         of_the_location = dg.RunsFilter(tags={".dagster/repository": "__repository__@usage_assets"})
@@ -181,6 +166,14 @@ def assert_runs_can_be_run_again_from_the_ui_and_the_sensor_sees_them() -> None:
             (request,) = sensor.evaluate_tick(context).run_requests or ()
     assert request.tags["dagster/asset_partition_range_start"] == str(DAYS[0])
     assert request.tags["dagster/asset_partition_range_end"] == LATEST
+    first = said.complaints.index(f"  rows that are stored so far can be queried, costs later: {path}")
+    assert len([line for line in said.complaints[:first] if ": days 3, " in line]) == 1, (
+        "after the first asset with days"
+    )
+    versions = "select * from ledger.partition_versions order by all"
+    with duckdb.connect(path, read_only=True) as copy:
+        copy.execute("set TimeZone = 'UTC'")
+        assert copy.execute(versions).to_arrow_table() == terminal.warehouse.read(versions)
 
 
 def is_how_far(line: str) -> bool:

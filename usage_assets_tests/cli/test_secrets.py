@@ -62,30 +62,26 @@ def listed_meanwhile(process: "subprocess.Popen[str]") -> Iterator[bytes]:
         return
 
 
-def started_run(instance: dg.DagsterInstance) -> tuple[str, "subprocess.Popen[str]"]:
-    """Start a run in a process of its own, as a run launcher does."""
-    origin = JobPythonOrigin(
-        USAGE_JOB, RepositoryPythonOrigin(sys.executable, ModuleCodePointer("usage_assets.definitions", "defs"))
-    )
-    run = instance.create_run_for_job(
-        build_from_environment().resolve_job_def(USAGE_JOB),
-        tags=range_tags(*last_days(1), *last_days(1)),
-        asset_selection=frozenset([dg.AssetKey(["chatgpt", "codex_usage"])]),
-        job_code_origin=origin,
-    )
-    asked = ExecuteRunArgs(origin, run.run_id, instance.get_ref())
-    return run.run_id, subprocess.Popen(
-        asked.get_command_args(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
 @needs("lake")
 def test_a_wrong_password_or_key_is_nowhere(wrong: Terminal) -> None:
     with dg.DagsterInstance.get() as instance:
-        run_id, process = started_run(instance)
+        # Start a run in a process of its own, as a run launcher does.
+        origin = JobPythonOrigin(
+            USAGE_JOB, RepositoryPythonOrigin(sys.executable, ModuleCodePointer("usage_assets.definitions", "defs"))
+        )
+        run = instance.create_run_for_job(
+            build_from_environment().resolve_job_def(USAGE_JOB),
+            tags=range_tags(*last_days(1), *last_days(1)),
+            asset_selection=frozenset([dg.AssetKey(["chatgpt", "codex_usage"])]),
+            job_code_origin=origin,
+        )
+        asked = ExecuteRunArgs(origin, run.run_id, instance.get_ref())
+        process = subprocess.Popen(
+            asked.get_command_args(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         assert not [line for line in listed_meanwhile(process) if SECRET.encode() in line]
         said = [process.communicate()[0]]
-        events = instance.all_logs(run_id)
+        events = instance.all_logs(run.run_id)
         said += [str(event) for event in events]
     assert any(event.is_dagster_event and event.get_dagster_event().is_step_failure for event in events)
     days = ("--start", DAY, "--end", DAY)

@@ -55,11 +55,7 @@ def test_all_that_commands_write_is_for_whoever_typed_them_until_they_say_otherw
     before_again = out.stat().st_ino
     assert not terminal.type("export", "focus", "--start", DAY, "--end", DAY, "--out", "data/x.csv", "--force").code
     assert (out.stat().st_mode & 0o777, out.stat().st_ino == before_again) == (0o640, False)
-    assert_the_doctor_tells_what_others_may_read(terminal)
-
-
-def assert_the_doctor_tells_what_others_may_read(terminal: Terminal) -> None:
-    """With the command that ends it, and it changes nothing."""
+    # The doctor tells what others may read. With the command that ends it, and it changes nothing.
     assert "permissions" not in examined(terminal).out
     data, env = terminal.folder / "data", terminal.folder / ".env"
     env.touch(0o600)

@@ -24,13 +24,6 @@ where database_name = current_database() and not internal
 """
 
 
-def fill(warehouse: Warehouse) -> None:
-    """Store days of two connections."""
-    days = Days(warehouse)
-    days.fetched(Costs, raw(Costs, line_item="gpt-5, input"), raw(Costs, amount_value=Decimal("0.1"), project_id="p"))
-    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("12.345"), workspace_id="w"))
-
-
 def everything(warehouse: Warehouse) -> Mapping[str, list[dict[str, Any]]]:
     """Every row of every table."""
     with warehouse.get_connection():  # a file is opened once
@@ -57,7 +50,10 @@ def test_a_restored_lake_holds_what_its_dump_names_although_days_were_written_me
 ) -> None:
     place, files, backup = new_database(postgres), tmp_path / "lake", tmp_path / "backup"
     lake, dump = Lake(database=f"{LAKE}{place}", data=str(files)), tmp_path / "usage.dump"
-    fill(lake)
+    # Store days of two connections.
+    days = Days(lake)
+    days.fetched(Costs, raw(Costs, line_item="gpt-5, input"), raw(Costs, amount_value=Decimal("0.1"), project_id="p"))
+    days.fetched(CostReport, raw(CostReport, amount_cents=Decimal("12.345"), workspace_id="w"))
     before = everything(lake)
     ran("pg_dump", "--format", "custom", "--file", dump, "--dbname", place)
     rewrite(lake)  # between the dump and the copy of the files

@@ -47,27 +47,18 @@ def test_a_connection_warns_from_its_first_day_on_until_yesterday_is_stored(proj
         "yesterday_anthropic",
         "yesterday_chatgpt",
     }
-    one_check_can_be_run_by_itself(project)
-    assert project.fetch("openai", last_days(2)[:1]).success
-    nothing_is_late_before_the_daily_schedule_has_had_its_hour(project)
-    it_warns_until_yesterday_is_stored(project)
-
-
-def one_check_can_be_run_by_itself(project: Project) -> None:
+    # One check can be run by itself.
     key = dg.AssetCheckKey(dg.AssetKey("costs"), "yesterday_openai")
     job = project.definitions.resolve_job_def(COMPLETENESS_JOB)
     result = job.get_subset(asset_check_selection={key}).execute_in_process(instance=project.instance)
     assert [each.check_name for each in result.get_asset_check_evaluations()] == ["yesterday_openai"]
-
-
-def nothing_is_late_before_the_daily_schedule_has_had_its_hour(project: Project) -> None:
+    assert project.fetch("openai", last_days(2)[:1]).success
+    # Nothing is late before the daily schedule has had its hour.
     with time_machine.travel(NOW - timedelta(hours=1, minutes=1), tick=False):
         assert warnings(project) == {}
     with time_machine.travel(NOW - timedelta(hours=1), tick=False):
         assert warnings(project).keys() == {"yesterday_openai"}
-
-
-def it_warns_until_yesterday_is_stored(project: Project) -> None:
+    # It warns until yesterday is stored.
     said = f"openai: {YESTERDAY} is not stored: costs. "
     todo = "Run usage-assets backfill --due --connection openai, or wait for due_days_sensor."
     assert warnings(project) == {"yesterday_openai": said + todo}

@@ -13,18 +13,6 @@ DAYS = PUSHED_DAYS[:2]
 OF_COSTS = [each for each in ENTITIES if each.name in ("claude_cost_record", "claude_model_usage")]
 
 
-def in_small_pieces(pushed: Project) -> None:
-    """Together they are the whole."""
-    whole = PortLedger(pushed.warehouse, "account", Slice("anthropic", DAYS[0], DAYS[-1]), OF_COSTS)
-    pieces = [(piece, piece.read()[0]) for piece in whole.pieces()]
-    assert {(len(piece.target.days), len({entity.blueprint for entity in found})) for piece, found in pieces} == {
-        (1, 1)
-    }
-    assert len(pieces) == len(DAYS) * len(OF_COSTS)
-    every = sorted((entity.identifier, entity.content_hash()) for _, found in pieces for entity in found)
-    assert every == sorted((entity.identifier, entity.content_hash()) for entity in whole.read()[0])
-
-
 def test_pieces_are_small_and_a_new_database_reads_port_back_once_however_many_there_are(
     pushed: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,7 +26,15 @@ def test_pieces_are_small_and_a_new_database_reads_port_back_once_however_many_t
         searches.append([request["path"] for request in asked if request["path"].endswith("/entities/search")])
         assert pushed.in_port() == pushed.entities()
     assert sorted(searches[0]) == sorted(searches[1]) != []
-    in_small_pieces(pushed)
+    # Together they are the whole.
+    whole = PortLedger(pushed.warehouse, "account", Slice("anthropic", DAYS[0], DAYS[-1]), OF_COSTS)
+    pieces = [(piece, piece.read()[0]) for piece in whole.pieces()]
+    assert {(len(piece.target.days), len({entity.blueprint for entity in found})) for piece, found in pieces} == {
+        (1, 1)
+    }
+    assert len(pieces) == len(DAYS) * len(OF_COSTS)
+    every = sorted((entity.identifier, entity.content_hash()) for _, found in pieces for entity in found)
+    assert every == sorted((entity.identifier, entity.content_hash()) for entity in whole.read()[0])
     requests = pushed.port_requests()
     assert pushed.push_of("anthropic", DAYS).success
     assert pushed.port_requests() == requests

@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -197,7 +196,12 @@ def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again
     before = terminal.warehouse.read(SUMS).to_pylist()
     terminal.sandbox.control("POST", "shape", {"anthropic_costs": "newer"})
     assert terminal.type("backfill", *again).code == 0
-    the_dollars_and_their_places_stay(before, terminal.warehouse.read(SUMS).to_pylist())
+    # The dollars and their places stay.
+    after = terminal.warehouse.read(SUMS).to_pylist()
+    assert any(row["workspace_id"] is None for row in before), "the default workspace"
+    assert [{**row, "cents": None} for row in after] == [{**row, "cents": None} for row in before]
+    for was, now in zip(before, after, strict=True):
+        assert abs(now["cents"] - was["cents"]) < Decimal("1e-9")
     assert not terminal.warehouse.read("from ledger.restatements where cause = 'provider'").num_rows
     stored = terminal.warehouse.read(bill)
     found = {row["allocation"] for row in stored.to_pylist() if row["usage_date"] == DAYS[1]}
@@ -217,10 +221,3 @@ def test_what_an_admin_key_reads_of_the_newer_report_is_traced_and_derived_again
     terminal.set(variables(terminal.folder, [OLD, NEW]))
     assert terminal.type("backfill", *days, "--connection", NEW).code == 0
     assert billed(terminal.warehouse) == truth
-
-
-def the_dollars_and_their_places_stay(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
-    assert any(row["workspace_id"] is None for row in before), "the default workspace"
-    assert [{**row, "cents": None} for row in after] == [{**row, "cents": None} for row in before]
-    for was, now in zip(before, after, strict=True):
-        assert abs(now["cents"] - was["cents"]) < Decimal("1e-9")

@@ -50,7 +50,19 @@ def test_a_legacy_connection_alone_gives_days_models_and_billed_dollars_and_one_
     assert 100 * sum(billed, Decimal(0)) == truth["openai_legacy cents"]
     assert legacy.push_of("old", DAYS).success
     assert legacy.in_port() == legacy.entities()
-    a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy)
+    # A refused session key is a failure that names the replacement and never a zero.
+    before = legacy.content()
+    message = "Your request to GET /v1/usage must be made with a session key"
+    refusal = {"fault": "status", "status": 403, "body": {"error": {"message": message, "type": "server_error"}}}
+    routes = ("GET /openai/v1/usage", "GET /openai/v1/dashboard/billing/usage")
+    legacy.sandbox.faults(*({"route": route, **refusal} for route in routes))
+    result = legacy.fetch("old", DAYS)
+    assert not result.success
+    said = failures(result)
+    for step in ("old__usage", "old__billing_usage"):
+        assert message in said[step]
+        assert "use a connection of provider openai with an admin key" in said[step]
+    assert legacy.content() == before
     with hold_project(sandbox, tmp_path, with_both(tmp_path)) as both:
         derived = ("billing_usage/daily_costs", "entities/openai_daily_usage", "entities/openai_model_usage")
         for taken in (DAYS[-1:], DAYS):
@@ -66,18 +78,3 @@ def test_a_legacy_connection_alone_gives_days_models_and_billed_dollars_and_one_
             used = {row["usage_date"] for row in both.rows("costs.usage") if row["provider"] == "openai_legacy"}
             assert used == {*DAYS} - {*taken}
         assert both.totals_of("openai_legacy cents") == {"openai_legacy cents": truth["openai_legacy cents"]}
-
-
-def a_refused_session_key_is_a_failure_that_names_the_replacement_and_never_a_zero(legacy: Project) -> None:
-    before = legacy.content()
-    message = "Your request to GET /v1/usage must be made with a session key"
-    refusal = {"fault": "status", "status": 403, "body": {"error": {"message": message, "type": "server_error"}}}
-    routes = ("GET /openai/v1/usage", "GET /openai/v1/dashboard/billing/usage")
-    legacy.sandbox.faults(*({"route": route, **refusal} for route in routes))
-    result = legacy.fetch("old", DAYS)
-    assert not result.success
-    said = failures(result)
-    for step in ("old__usage", "old__billing_usage"):
-        assert message in said[step]
-        assert "use a connection of provider openai with an admin key" in said[step]
-    assert legacy.content() == before

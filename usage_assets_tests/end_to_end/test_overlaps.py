@@ -88,25 +88,7 @@ def pushed(project: Project) -> None:
 def test_pushes_that_overlap_end_with_port_equal_to_the_tables(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    a_push_does_not_tell_port_the_state_that_it_saw_when_it_began(project, monkeypatch)
-    assert project.fetch("openai", DAYS, *ASSETS).success
-    an_acknowledgement_that_another_push_has_overtaken_is_not_believed(project, monkeypatch)
-
-    def restated_and_pushed() -> None:
-        restated(project)
-        pushed(project)
-
-    restated(project)
-    push_overtaken_by(monkeypatch, restated_and_pushed)
-    pushed(project)
-    assert project.in_port() == project.entities()
-    restated(project)
-    two_pushes_that_go_on_in_step_come_to_an_end(project, monkeypatch)
-
-
-def a_push_does_not_tell_port_the_state_that_it_saw_when_it_began(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    # A push does not tell Port the state that it saw when it began.
     assert project.fetch("openai", DAYS[:1], *ASSETS[:2]).success
 
     def another_day() -> None:
@@ -119,10 +101,20 @@ def a_push_does_not_tell_port_the_state_that_it_saw_when_it_began(
         shown = port.get_entity(CONNECTION, "openai")
     assert shown
     assert shown["properties"]["last_closed_day"] == f"{DAYS[-1]}T00:00:00Z"
+    assert project.fetch("openai", DAYS, *ASSETS).success
+    an_acknowledgement_that_another_push_has_overtaken_is_not_believed(project, monkeypatch)
 
+    def restated_and_pushed() -> None:
+        restated(project)
+        pushed(project)
 
-def two_pushes_that_go_on_in_step_come_to_an_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each marks what the other one is sending, so nobody's answer counts, until one of them waits."""
+    restated(project)
+    push_overtaken_by(monkeypatch, restated_and_pushed)
+    pushed(project)
+    assert project.in_port() == project.entities()
+    restated(project)
+    # Two pushes that go on in step come to an end. Each marks what the other one is sending, so nobody's answer
+    # counts, until one of them waits.
     mark, others_rounds, waits = port_ledger.PortLedger.mark, iter(range(100)), iter([True])
 
     def mark_of_both(ledger: port_ledger.PortLedger, lines: Any, push: str) -> None:

@@ -70,7 +70,14 @@ def lines(project: Project) -> dict[str, str]:
 
 
 def test_what_people_deleted_and_edited_is_sent_again_and_what_is_theirs_stays(pushed: Project, user: PortUser) -> None:
-    a_catalog_that_nobody_touched_takes_one_request_per_blueprint(pushed)
+    # A catalog that nobody touched takes one request per blueprint.
+    asked, entities = len(pushed.port_requests()), pushed.entities()
+    said = reconcile(pushed)
+    keys = [spec.key.path for spec in pushed.definitions.resolve_all_asset_specs()]
+    blueprints = [path for path in keys if path[:2] == ["anthropic", "entities"]]
+    requests = ["token", *blueprints, "blueprint of the connection", "connection"]
+    assert said == {"entities_checked": len(entities), **NOTHING_TO_DO, "requests": len(requests)}
+    assert len(pushed.port_requests()) - asked == said["requests"]
     user.add_property(COST, "owner", {"type": "string"})
     theirs = {"record_date": "2026-01-01T00:00:00Z", "currency": "USD", "owner": "bob"}
     user.create(COST, "theirs", theirs, title="Theirs")
@@ -96,16 +103,6 @@ def test_what_people_deleted_and_edited_is_sent_again_and_what_is_theirs_stays(p
     user.edit(CONNECTION, "anthropic", {"properties": {"state": "stale"}})
     reconcile(pushed)
     assert state_in(user) == state
-
-
-def a_catalog_that_nobody_touched_takes_one_request_per_blueprint(pushed: Project) -> None:
-    asked, entities = len(pushed.port_requests()), pushed.entities()
-    said = reconcile(pushed)
-    keys = [spec.key.path for spec in pushed.definitions.resolve_all_asset_specs()]
-    blueprints = [path for path in keys if path[:2] == ["anthropic", "entities"]]
-    requests = ["token", *blueprints, "blueprint of the connection", "connection"]
-    assert said == {"entities_checked": len(entities), **NOTHING_TO_DO, "requests": len(requests)}
-    assert len(pushed.port_requests()) - asked == said["requests"]
 
 
 def test_a_run_that_ends_between_its_marks_and_its_push_is_completed_by_the_next(

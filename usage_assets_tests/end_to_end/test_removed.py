@@ -38,7 +38,11 @@ def test_what_an_earlier_release_left_is_found_and_removed_unless_a_table_of_som
     terminal: Terminal,
 ) -> None:
     """It deleted the rows that its process knew of: the costs stayed, and counted. Port's key is gone, too."""
-    a_printed_command_does_what_was_typed(terminal)
+    # A printed command does what was typed.
+    stored = terminal.warehouse.read("select min(id) as id from openai.users")["id"][0].as_py()
+    said = terminal.type("people", "forget", "ann@example.com", "--id", stored, "--id", "user 2", "--dry-run")
+    assert said.code == 0, said
+    assert said.lines[-1].endswith(f"usage-assets people forget ann@example.com --id {stored} --id 'user 2'")
     with terminal.warehouse.transaction() as database:
         for (table,) in database.execute(OF_COLUMN, {"column": "connection"}).fetchall():
             if table.startswith(("openai.", "ledger.")) and table != "ledger.port_entities":
@@ -54,17 +58,7 @@ def test_what_an_earlier_release_left_is_found_and_removed_unless_a_table_of_som
     execute(terminal.warehouse, "drop schema mine cascade")
     terminal.set(PORT_CLIENT_ID=None, PORT_CLIENT_SECRET=None)
     remove(terminal, "ledger.port_entities")
-    days_past_their_retention_are_in_no_table(terminal)
-
-
-def a_printed_command_does_what_was_typed(terminal: Terminal) -> None:
-    stored = terminal.warehouse.read("select min(id) as id from openai.users")["id"][0].as_py()
-    said = terminal.type("people", "forget", "ann@example.com", "--id", stored, "--id", "user 2", "--dry-run")
-    assert said.code == 0, said
-    assert said.lines[-1].endswith(f"usage-assets people forget ann@example.com --id {stored} --id 'user 2'")
-
-
-def days_past_their_retention_are_in_no_table(terminal: Terminal) -> None:
+    # Days past their retention are in no table.
     terminal.set(USAGE_RETENTION_MONTHS="3")
     with terminal.warehouse.transaction() as database:
         for (table,) in database.execute(OF_COLUMN, {"column": "usage_date"}).fetchall():

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from usage_assets.core.schema import columns
-from usage_assets.fetching.listing import Listed
 from usage_assets.fetching.transport import PermanentError, TransientError
 from usage_assets.providers import PROVIDERS
 from usage_assets.providers.lookup import Lookup
@@ -231,8 +230,14 @@ def test_an_amount_is_exact_or_an_error_and_an_unknown_field_is_counted_and_not_
 # Bodies of the references
 
 
-def read(file: Path, sandbox: Sandbox, fetch: Fetch) -> Listed:
-    """What a body becomes, asked for through HTTP, where no second page is."""
+BODIES = [
+    file for name in EVERY_LOOKUP for file in sorted((FIXTURES / name).glob("*.json")) if "_error_" not in file.name
+]
+
+
+@pytest.mark.parametrize("file", BODIES, ids=lambda file: f"{file.parts[-3]}/{file.parts[-2]}/{file.stem}")
+def test_a_body_of_the_reference_becomes_items(sandbox: Sandbox, fetch: Fetch, file: Path) -> None:
+    """Asked for through HTTP, where no second page is."""
     provider, lookup = EVERY_LOOKUP[f"{file.parts[-3]}/{file.parts[-2]}"]
     body = msgspec.json.decode(file.read_bytes())
     sandbox.faults(
@@ -244,17 +249,7 @@ def read(file: Path, sandbox: Sandbox, fetch: Fetch) -> Listed:
     )
     if lookup.for_each:
         sandbox.faults(edit("openai", PROJECTS, *[{"do": "delete", "path": "data[1]"}] * 3))
-    return fetch(provider, lookup, "names")
-
-
-BODIES = [
-    file for name in EVERY_LOOKUP for file in sorted((FIXTURES / name).glob("*.json")) if "_error_" not in file.name
-]
-
-
-@pytest.mark.parametrize("file", BODIES, ids=lambda file: f"{file.parts[-3]}/{file.parts[-2]}/{file.stem}")
-def test_a_body_of_the_reference_becomes_items(sandbox: Sandbox, fetch: Fetch, file: Path) -> None:
-    listed = read(file, sandbox, fetch)
+    listed = fetch(provider, lookup, "names")
     assert listed.items
     assert bool(listed.unknown_fields) == ("unknown" in file.name)
     assert not re.search("First Last|sk-proj", str(listed.items))

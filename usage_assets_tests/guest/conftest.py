@@ -1,7 +1,7 @@
 """A Dagster project of somebody else, with assets, an executor and an IO manager of its own."""
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -55,17 +55,7 @@ ANTHROPIC = {"name": "anthropic", "provider": "anthropic", "key": "env:ANTHROPIC
 def instance_at(host: DefsFolderSandbox, name: str, **attributes: Any) -> None:
     """Write the ``defs.yaml`` of an instance, in a folder of its name."""
     stated = {"connections": [OPENAI], "start_date": "2026-11-01", **attributes}
-    write(host, name, {"type": "usage_assets.UsageAssetsComponent", "attributes": stated})
-
-
-def write_assets(host: DefsFolderSandbox, name: str, code: str) -> None:
-    """Write assets of the project's own."""
-    folder = host.defs_folder_path / name
-    folder.mkdir(exist_ok=True)
-    (folder / "assets.py").write_text(code)
-
-
-def write(host: DefsFolderSandbox, name: str, content: Mapping[str, Any]) -> None:
+    content = {"type": "usage_assets.UsageAssetsComponent", "attributes": stated}
     folder = host.defs_folder_path / name
     folder.mkdir(exist_ok=True)
     (folder / "defs.yaml").write_text(yaml.safe_dump(content))
@@ -77,7 +67,10 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[DefsFolderSandbox]:
     for name in ("OPENAI_ADMIN_KEY", "ANTHROPIC_ADMIN_KEY", "PORT_CLIENT_ID", "PORT_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     with create_defs_folder_sandbox() as project:
-        write_assets(project, "own", HOST)
+        # Write assets of the project's own.
+        folder = project.defs_folder_path / "own"
+        folder.mkdir(exist_ok=True)
+        (folder / "assets.py").write_text(HOST)
         yield project
 
 

@@ -122,27 +122,7 @@ def test_two_instances_share_a_project_and_nothing_else(project: Project) -> Non
     theirs = project.definitions.resolve_job_def("usage")
     ended = project.instance.create_run_for_job(theirs, status=dg.DagsterRunStatus.SUCCESS)
     project.instance.create_run_for_job(theirs, status=dg.DagsterRunStatus.STARTED)
-    assert_a_sensor_requests_runs_of_its_own_instance(project)
-    assert_runs_of_the_project_hold_nothing_of_ours_up(project)
-    assert project.instance.get_run_by_id(ended.run_id) is not None, "the history of the project is not ours to prune"
-    backfill(project, "ai_spend")
-    assert project.stores_the_truth("ai_spend")
-    assert_the_project_reads_what_is_stored(project)
-    assert_pushes_stay_with_their_instance(project)
-    (project.host.defs_folder_path / "ai_spend" / "defs.yaml").unlink()
-    (project.host.defs_folder_path / "own" / OWN_ASSETS.name).unlink()
-    left = Project(project.host, loaded(project.host), project.instance, project.sandbox)
-    backfill(left, "ai_lab")
-    assert left.stores_the_truth("ai_lab")
-    assert left.stores_the_truth("ai_spend"), "what is removed leaves what it has stored"
-
-
-def backfill(project: Project, name: str) -> None:
-    project.run(f"{name}_lookups")
-    project.run(f"{name}_usage", **range_tags(DAYS[0], DAYS[-1]))
-
-
-def assert_a_sensor_requests_runs_of_its_own_instance(project: Project) -> None:
+    # A sensor requests runs of its own instance.
     project.run("ai_lab_lookups")
     ticked = project.ask("ai_lab_due_days_sensor")
     [request] = ticked.run_requests or []
@@ -152,10 +132,8 @@ def assert_a_sensor_requests_runs_of_its_own_instance(project: Project) -> None:
     assert project.stores_the_truth("ai_lab")
     assert not project.runs_of_sensor("ai_lab_due_days_sensor", ticked.cursor)
     assert not project.warehouse("ai_spend").exists
-
-
-def assert_runs_of_the_project_hold_nothing_of_ours_up(project: Project) -> None:
-    """The report and the copy wait for runs that change what is stored; others may always be under way."""
+    # Runs of the project hold nothing of ours up. The report and the copy wait for runs that change what
+    # is stored; others may always be under way.
     assert copy_of(project.warehouse("ai_lab").database).exists()
     project.run("ai_lab_prune")
     [request] = project.runs_of_sensor("ai_lab_report_sensor")
@@ -164,9 +142,10 @@ def assert_runs_of_the_project_hold_nothing_of_ours_up(project: Project) -> None
     run = project.instance.create_run_for_job(ours, status=dg.DagsterRunStatus.STARTED)
     assert not project.runs_of_sensor("ai_lab_report_sensor")
     project.instance.delete_run(run.run_id)
-
-
-def assert_the_project_reads_what_is_stored(project: Project) -> None:
+    assert project.instance.get_run_by_id(ended.run_id) is not None, "the history of the project is not ours to prune"
+    backfill(project, "ai_spend")
+    assert project.stores_the_truth("ai_spend")
+    # The project reads what is stored.
     everything = project.definitions.resolve_implicit_global_asset_job_def()
 
     def metadata(name: str, **day: str) -> dict[str, object]:
@@ -191,6 +170,18 @@ def assert_the_project_reads_what_is_stored(project: Project) -> None:
     assert Decimal(str(metadata("day_spend", partition_key=DAY["day"])["usd"])) == Decimal(of_day) > 0
     months = metadata("month_spend")
     assert sum(Decimal(str(months[month])) for month in {f"{day:%Y-%m}" for day in DAYS}) == Decimal(of_month)
+    assert_pushes_stay_with_their_instance(project)
+    (project.host.defs_folder_path / "ai_spend" / "defs.yaml").unlink()
+    (project.host.defs_folder_path / "own" / OWN_ASSETS.name).unlink()
+    left = Project(project.host, loaded(project.host), project.instance, project.sandbox)
+    backfill(left, "ai_lab")
+    assert left.stores_the_truth("ai_lab")
+    assert left.stores_the_truth("ai_spend"), "what is removed leaves what it has stored"
+
+
+def backfill(project: Project, name: str) -> None:
+    project.run(f"{name}_lookups")
+    project.run(f"{name}_usage", **range_tags(DAYS[0], DAYS[-1]))
 
 
 def assert_pushes_stay_with_their_instance(project: Project) -> None:

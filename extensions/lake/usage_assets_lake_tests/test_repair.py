@@ -98,43 +98,11 @@ def follow(terminal: Terminal, said: Said) -> None:
 def test_what_a_lake_has_lost_is_named_and_comes_back(terminal: Terminal, postgres: str, tmp_path: Path) -> None:
     """One lake for all: to fill it is most of the work."""
     before = held(terminal)
-    assert_a_whole_lake_has_nothing_to_repair(terminal)
-    assert_a_lost_file_is_named_and_its_days_come_back(terminal)
-    assert held(terminal) == before
-    assert_a_day_whose_rows_were_changed_is_found_by_its_hash_and_written_again(terminal)
-    assert held(terminal) == before
-    assert_each_random_damage_is_named_and_what_has_a_source_comes_back(terminal)
-    assert held(terminal) == before
-    terminal.set(USAGE_WAREHOUSE=f"{LAKE}{new_database(postgres)}")
-    assert_a_lost_catalog_is_one_line(terminal)
-    terminal.set(USAGE_WAREHOUSE_DATA=str(tmp_path / "empty"))
-    said = terminal.type("backfill", *ALL, "--from-archive")
-    assert said.code == 0, said.err
-    names = ("USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA")
-    anew = replace(terminal, environment={name: os.environ[name] for name in names})
-    assert of_days(held(anew)) == of_days(before), "names in entities are of lookups, which the next run lists"
-    assert_a_lost_ledger_is_one_line(anew)
-
-
-def assert_a_whole_lake_has_nothing_to_repair(terminal: Terminal) -> None:
+    # A whole lake has nothing to repair.
     assert terminal.type("repair").lines == [NOTHING]
     assert terminal.type("repair", "--deep").lines == [WHOLE]
     assert "repair" not in terminal.type("doctor", "--deep", "--all").out
-
-
-def repaired(terminal: Terminal, damaged: LakeFile) -> Said:
-    """What is said of a file that is named, and let go."""
-    told = terminal.type("doctor").out
-    assert f"FAIL  {damaged.table}: {damaged.path} " in told, told
-    shown = terminal.type("repair")
-    assert (shown.code, damaged.path in shown.out) == (1, True)
-    assert "usage-assets repair --yes" in shown.lines[-1]
-    done = terminal.type("repair", "--yes")
-    assert done.code == 0, done
-    return done
-
-
-def assert_a_lost_file_is_named_and_its_days_come_back(terminal: Terminal) -> None:
+    # A lost file is named and its days come back.
     lake = lake_of(terminal)
     lake.maintain(timedelta(0))
     with lake.session() as session:
@@ -149,9 +117,8 @@ def assert_a_lost_file_is_named_and_its_days_come_back(terminal: Terminal) -> No
     done = repaired(terminal, file)
     assert done.lines[-2:] == ["2 days of 1 table are no longer stored", "next: usage-assets backfill --due"]
     follow(terminal, done)
-
-
-def assert_a_day_whose_rows_were_changed_is_found_by_its_hash_and_written_again(terminal: Terminal) -> None:
+    assert held(terminal) == before
+    # A day whose rows were changed is found by its hash and written again.
     day = DAYS[1]
     with terminal.warehouse.transaction() as database:
         database.execute(
@@ -168,6 +135,38 @@ def assert_a_day_whose_rows_were_changed_is_found_by_its_hash_and_written_again(
     assert f"next: usage-assets backfill --connection openai --start {day} --end {day} --from-archive" in done.lines
     follow(terminal, done)
     assert job.execute_in_process().success
+    assert held(terminal) == before
+    assert_each_random_damage_is_named_and_what_has_a_source_comes_back(terminal)
+    assert held(terminal) == before
+    terminal.set(USAGE_WAREHOUSE=f"{LAKE}{new_database(postgres)}")
+    # A lost catalog is one line.
+    lost = "holds Parquet files, and the catalog is empty: "
+    [line] = [line for line in terminal.type("doctor").lines if line.startswith("FAIL  warehouse")]
+    assert lost in line
+    for typed in (("repair",), ("repair", "--deep", "--yes"), ("backfill", *ALL)):
+        said = terminal.type(*typed)
+        assert said.code, typed
+        assert [lost in line for line in said.complaints].count(True) == 1, said
+        assert "Traceback" not in said.out + said.err
+    terminal.set(USAGE_WAREHOUSE_DATA=str(tmp_path / "empty"))
+    said = terminal.type("backfill", *ALL, "--from-archive")
+    assert said.code == 0, said.err
+    names = ("USAGE_WAREHOUSE", "USAGE_WAREHOUSE_DATA")
+    anew = replace(terminal, environment={name: os.environ[name] for name in names})
+    assert of_days(held(anew)) == of_days(before), "names in entities are of lookups, which the next run lists"
+    assert_a_lost_ledger_is_one_line(anew)
+
+
+def repaired(terminal: Terminal, damaged: LakeFile) -> Said:
+    """What is said of a file that is named, and let go."""
+    told = terminal.type("doctor").out
+    assert f"FAIL  {damaged.table}: {damaged.path} " in told, told
+    shown = terminal.type("repair")
+    assert (shown.code, damaged.path in shown.out) == (1, True)
+    assert "usage-assets repair --yes" in shown.lines[-1]
+    done = terminal.type("repair", "--yes")
+    assert done.code == 0, done
+    return done
 
 
 def flip(chance: Random, file: LakeFile, content: Bytes) -> Bytes:
@@ -271,17 +270,6 @@ def heal(terminal: Terminal, bad: Collection[str]) -> None:
 def of_days(found: Sequence[Any]) -> Sequence[Any]:
     *of_tables, _ = found  # the last are names of a lookup
     return [[row for row in rows if not row.get("table_name", "").startswith("port_entities.")] for rows in of_tables]
-
-
-def assert_a_lost_catalog_is_one_line(terminal: Terminal) -> None:
-    lost = "holds Parquet files, and the catalog is empty: "
-    [line] = [line for line in terminal.type("doctor").lines if line.startswith("FAIL  warehouse")]
-    assert lost in line
-    for words in (("repair",), ("repair", "--deep", "--yes"), ("backfill", *ALL)):
-        said = terminal.type(*words)
-        assert said.code, words
-        assert [lost in line for line in said.complaints].count(True) == 1, said
-        assert "Traceback" not in said.out + said.err
 
 
 def assert_a_lost_ledger_is_one_line(terminal: Terminal) -> None:

@@ -88,36 +88,35 @@ MERGED = """
 TEN_A_DAY = MERGED.replace("prs_merged_by_copilot", "net_amount").replace("  1\n", "  10\n").replace("  2\n", "  10\n")
 
 
-def store_what_providers_count(days: Days) -> None:
-    store(days, "people", Users1Day, "usage_date  user_login\n0  bob\n1  bob\n2  bob")
-    lines = "usage_date  loc_added_sum  prs_merged_by_copilot\n0  5  2\n1  5  2\n2  5  2"
-    store(days, "people", Organization1Day, lines)
-    store(days, "people", BillingUsage, "net_amount  sku\n19  seat")
-    first = DAY - timedelta(days=3)
-    store(days, "before", Organization1Day, MERGED, first=first)
-    store(days, "before", BillingUsage, TEN_A_DAY, first=first)
-    store(days, "unknown", Organization1Day, lines.replace("5  2", "5  1").replace("2  5  1", "2  5  -"))
-    store(days, "unknown", BillingUsage, "usage_date  net_amount\n0  10\n1  10\n2  10")
-    store(days, "plan", UsageEvents, "charge  events  charged_cents\nbilled  2  700\nincluded  3  100\nown_key  50  0")
-    store(days, "plan", DailyUsage, "user_id  is_active  accepted_lines_added\na  yes  0\nb  yes  1\nidle  no  0")
-    for name, unknown in (("requests", ""), ("one unknown", "0  -  v  10"), ("nothing known", "0  -  -  -")):
-        store(days, name, Costs, "usage_date  amount_value\n0  3\n1  5\n2  7")
-        store(days, name, UsageCompletions, COMPLETIONS + unknown)
-        store(days, name, UsageVectorStores, "usage_bytes\n1", last=DAY)  # counts no requests
-        store(days, name, UsageModerations, last=DAY)  # switched off since: the other days do not need it
-        for day in (DAY, THIRD):
-            store(days, name, UsageEmbeddings, first=day, last=day)
-    store(days, "router", Activity, ROUTER)
-    head, _, second, third, _ = ROUTER.strip().splitlines()
-    store(days, "mixed", Activity, "\n".join((head, second, third)))
-
-
 @pytest.fixture(scope="module")
 def counted(warehouse: Warehouse) -> tuple[Found, list[Any]]:
     """The figure of all connections, and a router's rows of a day."""
     with emptied(warehouse):
         days = Days(warehouse)
-        store_what_providers_count(days)
+        # Store what providers count.
+        store(days, "people", Users1Day, "usage_date  user_login\n0  bob\n1  bob\n2  bob")
+        lines = "usage_date  loc_added_sum  prs_merged_by_copilot\n0  5  2\n1  5  2\n2  5  2"
+        store(days, "people", Organization1Day, lines)
+        store(days, "people", BillingUsage, "net_amount  sku\n19  seat")
+        first = DAY - timedelta(days=3)
+        store(days, "before", Organization1Day, MERGED, first=first)
+        store(days, "before", BillingUsage, TEN_A_DAY, first=first)
+        store(days, "unknown", Organization1Day, lines.replace("5  2", "5  1").replace("2  5  1", "2  5  -"))
+        store(days, "unknown", BillingUsage, "usage_date  net_amount\n0  10\n1  10\n2  10")
+        store(
+            days, "plan", UsageEvents, "charge  events  charged_cents\nbilled  2  700\nincluded  3  100\nown_key  50  0"
+        )
+        store(days, "plan", DailyUsage, "user_id  is_active  accepted_lines_added\na  yes  0\nb  yes  1\nidle  no  0")
+        for name, unknown in (("requests", ""), ("one unknown", "0  -  v  10"), ("nothing known", "0  -  -  -")):
+            store(days, name, Costs, "usage_date  amount_value\n0  3\n1  5\n2  7")
+            store(days, name, UsageCompletions, COMPLETIONS + unknown)
+            store(days, name, UsageVectorStores, "usage_bytes\n1", last=DAY)  # counts no requests
+            store(days, name, UsageModerations, last=DAY)  # switched off since: the other days do not need it
+            for day in (DAY, THIRD):
+                store(days, name, UsageEmbeddings, first=day, last=day)
+        store(days, "router", Activity, ROUTER)
+        head, _, second, third, _ = ROUTER.strip().splitlines()
+        store(days, "mixed", Activity, "\n".join((head, second, third)))
         of_router = days.read(f"from costs.unit_costs where usage_date = date '{DAY}' and scope_id = 'router'")
         return unit_costs(days), of_router
 

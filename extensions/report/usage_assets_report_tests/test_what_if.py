@@ -54,9 +54,56 @@ def used(warehouse_with_views: NewWarehouse) -> Iterator[Days]:
     """The days of every test here, filled once. A test says which of them it reads, and states prices of its own."""
     days = Days(warehouse_with_views())
     with days.warehouse.get_connection():
-        by_anthropic(days)
+        # By Anthropic.
+        tiers, family, cached, hour, lacking, last = (
+            (day - DAY).days
+            for day in (TIERS.first, FAMILY.first, CACHED.first, HOUR.first, LACKING.first, LACKING.last)
+        )
+        cents = {"large": 1000, "small": 200, "tiny": 40, "odd": 10}
+        of_tiers = ("large  standard", "large  batch", "small  standard", "small  flex", "small  priority")
+        used = [
+            f"usage_date  account_id  model  service_tier  {'  '.join(COUNTERS)}",
+            *(f"{day}  .  {model}  .  {COUNTED}" for day in (0, 1) for model in cents),
+            *(f"{tiers}  .  {each}  {COUNTED}" for each in of_tiers),
+            *(f"{family}  .  {model}  .  {COUNTED}" for model in OPUS),
+            f"{cached}  .  large  .  {SHARED}",
+            *(f"{hour}  .  {model}  .  1000000  0  {each}" for model, each in WRITES.items()),
+            *(f"{day}  a  {model}  .  {SHARED}" for day in (lacking, last) for model in LACKS),
+        ]
+        for model, names in LACKS.items():
+            counters = zip(COUNTERS, SHARED.split(), strict=True)
+            used.append(f"{last}  b  {model}  .  {'  '.join('-' if name in names else n for name, n in counters)}")
+        billed = [
+            "usage_date  model  amount_cents",
+            *(f"{day}  {model}  {amount}" for day in (0, 1) for model, amount in cents.items()),
+            *("2  large  100", f"{tiers}  large  1000", f"{tiers}  small  1000", f"{cached}  large  100"),
+            *(f"{family}  {model}  100" for model in OPUS),
+            *(f"{hour}  {model}  900" for model in WRITES),
+            *(f"{day}  {model}  100" for day in (lacking, last) for model in LACKS),
+        ]
+        days.fetched(UsageMessages, *raws(UsageMessages, "\n".join(used)), first=DAY, last=LAST)
+        days.spent(CostReport, *raws(CostReport, "\n".join(billed)), first=DAY, last=LAST)
         by_openai(days)
-        by_others(days)
+        # By others.
+        meters, accounts = ((period.first - DAY).days for period in (METERS, ACCOUNTS))
+        charges = f"""
+            usage_date  sub_account_id  sku_id                                    tokens   billed_cost
+            {meters}    -               cache_creation.ephemeral_1h_input_tokens  400000   10
+            {meters}    -               cache_creation.ephemeral_5m_input_tokens  800000   10
+            {meters}    -               output_tokens                             1000000  10
+            {accounts}  a               uncached_input_tokens                     3        1
+            {accounts}  a               output_tokens                             1        1
+            {accounts}  b               uncached_input_tokens                     5        1
+            {accounts}  b               cache_read_input_tokens                   2        1
+            {accounts}  b               output_tokens                             1        1
+        """
+        charged: list[Any] = raws(Charges, charges, model="large")
+        charged = [msgspec.structs.replace(each, usage_type=each.sku_id) for each in charged]
+        days.spent(Charges, *charged, first=METERS.first, last=ACCOUNTS.first)
+        tokens = {"input_tokens": 1_000_000, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
+        of = {"usage_date": CHARGES.first, "model": "large", "charged_cents": 700}
+        events = [raw(UsageEvents, charge=charge, **of, **tokens) for charge in ("billed", "included", "own_key")]
+        days.spent(UsageEvents, *events, first=CHARGES.first)
         yield days
 
 
@@ -93,36 +140,6 @@ LACKS = {
 """Models -> what one row of their second day does not state."""
 WRITES = {"both": "200000  0  100000", "without price": "200000  0  100000", "minutes": "300000  0  0"}
 """Models with a million tokens of input -> what is written for 5 minutes, their output, and what for an hour."""
-
-
-def by_anthropic(days: Days) -> None:
-    tiers, family, cached, hour, lacking, last = (
-        (day - DAY).days for day in (TIERS.first, FAMILY.first, CACHED.first, HOUR.first, LACKING.first, LACKING.last)
-    )
-    cents = {"large": 1000, "small": 200, "tiny": 40, "odd": 10}
-    of_tiers = ("large  standard", "large  batch", "small  standard", "small  flex", "small  priority")
-    used = [
-        f"usage_date  account_id  model  service_tier  {'  '.join(COUNTERS)}",
-        *(f"{day}  .  {model}  .  {COUNTED}" for day in (0, 1) for model in cents),
-        *(f"{tiers}  .  {each}  {COUNTED}" for each in of_tiers),
-        *(f"{family}  .  {model}  .  {COUNTED}" for model in OPUS),
-        f"{cached}  .  large  .  {SHARED}",
-        *(f"{hour}  .  {model}  .  1000000  0  {each}" for model, each in WRITES.items()),
-        *(f"{day}  a  {model}  .  {SHARED}" for day in (lacking, last) for model in LACKS),
-    ]
-    for model, names in LACKS.items():
-        counters = zip(COUNTERS, SHARED.split(), strict=True)
-        used.append(f"{last}  b  {model}  .  {'  '.join('-' if name in names else n for name, n in counters)}")
-    billed = [
-        "usage_date  model  amount_cents",
-        *(f"{day}  {model}  {amount}" for day in (0, 1) for model, amount in cents.items()),
-        *("2  large  100", f"{tiers}  large  1000", f"{tiers}  small  1000", f"{cached}  large  100"),
-        *(f"{family}  {model}  100" for model in OPUS),
-        *(f"{hour}  {model}  900" for model in WRITES),
-        *(f"{day}  {model}  100" for day in (lacking, last) for model in LACKS),
-    ]
-    days.fetched(UsageMessages, *raws(UsageMessages, "\n".join(used)), first=DAY, last=LAST)
-    days.spent(CostReport, *raws(CostReport, "\n".join(billed)), first=DAY, last=LAST)
 
 
 def by_openai(days: Days) -> None:
@@ -165,28 +182,6 @@ def by_openai(days: Days) -> None:
         bills = [raw(Costs, line_item="gpt, input", amount_value=1, amount_currency=code, **gpt) for code in currencies]
         if bills:
             days.spent(Costs, *bills, connection=name, first=day)
-
-
-def by_others(days: Days) -> None:
-    meters, accounts = ((period.first - DAY).days for period in (METERS, ACCOUNTS))
-    charges = f"""
-        usage_date  sub_account_id  sku_id                                    tokens   billed_cost
-        {meters}    -               cache_creation.ephemeral_1h_input_tokens  400000   10
-        {meters}    -               cache_creation.ephemeral_5m_input_tokens  800000   10
-        {meters}    -               output_tokens                             1000000  10
-        {accounts}  a               uncached_input_tokens                     3        1
-        {accounts}  a               output_tokens                             1        1
-        {accounts}  b               uncached_input_tokens                     5        1
-        {accounts}  b               cache_read_input_tokens                   2        1
-        {accounts}  b               output_tokens                             1        1
-    """
-    charged: list[Any] = raws(Charges, charges, model="large")
-    charged = [msgspec.structs.replace(each, usage_type=each.sku_id) for each in charged]
-    days.spent(Charges, *charged, first=METERS.first, last=ACCOUNTS.first)
-    tokens = {"input_tokens": 1_000_000, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 0}
-    of = {"usage_date": CHARGES.first, "model": "large", "charged_cents": 700}
-    events = [raw(UsageEvents, charge=charge, **of, **tokens) for charge in ("billed", "included", "own_key")]
-    days.spent(UsageEvents, *events, first=CHARGES.first)
 
 
 Found = dict[tuple[str, str], dict[str, Any]]

@@ -86,7 +86,57 @@ def home(terminal: Terminal, policy: Policy, tmp_path_factory: pytest.TempPathFa
     terminal.set(USAGE_PEOPLE=policy, USAGE_HASH_KEY="key")
     if policy not in FILLED:
         with calls_to_port() as made:
-            fill(terminal, policy)
+            # Store, archive, push and publish it.
+            people = Settings.load().people(policy)
+            users = [
+                AnthropicUsers(
+                    connection="anthropic",
+                    id=id_,
+                    valid_from=datetime.now(UTC),
+                    name=people.person_name(name),
+                    email=people.sent_unasked(address),
+                )
+                for id_, name, address in (
+                    (ID, "Dana Özdemir", ADDRESS.title()),
+                    ("user_01mary", "Mary", f"mary-{ADDRESS}"),
+                )
+            ]
+            record(
+                terminal.warehouse, Table(AnthropicUsers), to_arrow(AnthropicUsers, users), "anthropic", DAY_TIME, {}
+            )
+            of_day: dict[str, Any] = {"connection": "anthropic", "usage_date": DAY}
+            for row, rows in rows_of(people).items():
+                days = Days(terminal.warehouse)
+                days.fetched(row, *(raw(row, **of_day, **values) for values in rows), connection="anthropic", first=DAY)
+            # Archive an answer as it is after a fetch.
+            asked = RequestRecord(
+                question=question_of(MESSAGES, {}, Scope(connection="anthropic")),
+                params=(),
+                grouped_by=(),
+                first=DAY,
+                last=DAY,
+                people=people.policy,
+                fetched_at=DAY_TIME,
+            )
+            page = json.dumps({"data": [{"results": [{"account_id": ID, "by": ADDRESS}]}], "has_more": False}).encode()
+            answer = ArchivedResponse(asked, [packed(MESSAGES, people, page)])
+            Archive(terminal.folder / "raw", max_megabytes=100, max_days=400).write([answer])
+            with port_of(terminal.sandbox) as port:
+                ledger = PortLedger(
+                    terminal.warehouse, port.account, Slice("anthropic", DAY, DAY), [DERIVED["ai_user_cost"]]
+                )
+                push(port, Changes((Entity(CONNECTION, "anthropic", "", {}, DAY),)), ledger)
+                assert push_until_equal(port, ledger)[0].upserted == 2
+            with dg.DagsterInstance.get() as instance:
+                told = {"of": f"{people.only_id(ADDRESS)} and '{ID}'"}
+                instance.report_runless_asset_event(dg.AssetMaterialization(["anthropic", "users"], metadata=told))
+                log = Path(instance.storage_directory()) / "run" / "compute_logs" / "step.err"
+            log.parent.mkdir(parents=True)
+            log.write_text(f"Traceback: {ADDRESS}\n")
+            captured = terminal.folder / "captured" / "anthropic" / "claude_code" / "captured.json"
+            captured.parent.mkdir(parents=True)
+            captured.write_text(json.dumps({"actor": ADDRESS}))
+            publish(terminal.warehouse)
         FILLED[policy] = shutil.copytree(terminal.folder, tmp_path_factory.mktemp("filled") / policy), made
         return terminal
     folder, calls = FILLED[policy]
@@ -94,41 +144,6 @@ def home(terminal: Terminal, policy: Policy, tmp_path_factory: pytest.TempPathFa
     with port_user(terminal.sandbox) as user:
         user.repeat(calls)
     return terminal
-
-
-def fill(terminal: Terminal, policy: Policy) -> None:
-    """Store, archive, push and publish it."""
-    people = Settings.load().people(policy)
-    users = [
-        AnthropicUsers(
-            connection="anthropic",
-            id=id_,
-            valid_from=datetime.now(UTC),
-            name=people.person_name(name),
-            email=people.sent_unasked(address),
-        )
-        for id_, name, address in ((ID, "Dana Özdemir", ADDRESS.title()), ("user_01mary", "Mary", f"mary-{ADDRESS}"))
-    ]
-    record(terminal.warehouse, Table(AnthropicUsers), to_arrow(AnthropicUsers, users), "anthropic", DAY_TIME, {})
-    of_day: dict[str, Any] = {"connection": "anthropic", "usage_date": DAY}
-    for row, rows in rows_of(people).items():
-        days = Days(terminal.warehouse)
-        days.fetched(row, *(raw(row, **of_day, **values) for values in rows), connection="anthropic", first=DAY)
-    archive_page(terminal, people)
-    with port_of(terminal.sandbox) as port:
-        ledger = PortLedger(terminal.warehouse, port.account, Slice("anthropic", DAY, DAY), [DERIVED["ai_user_cost"]])
-        push(port, Changes((Entity(CONNECTION, "anthropic", "", {}, DAY),)), ledger)
-        assert push_until_equal(port, ledger)[0].upserted == 2
-    with dg.DagsterInstance.get() as instance:
-        told = {"of": f"{people.only_id(ADDRESS)} and '{ID}'"}
-        instance.report_runless_asset_event(dg.AssetMaterialization(["anthropic", "users"], metadata=told))
-        log = Path(instance.storage_directory()) / "run" / "compute_logs" / "step.err"
-    log.parent.mkdir(parents=True)
-    log.write_text(f"Traceback: {ADDRESS}\n")
-    captured = terminal.folder / "captured" / "anthropic" / "claude_code" / "captured.json"
-    captured.parent.mkdir(parents=True)
-    captured.write_text(json.dumps({"actor": ADDRESS}))
-    publish(terminal.warehouse)
 
 
 DAY_TIME = datetime(2026, 11, 20, 7, tzinfo=UTC)
@@ -153,22 +168,6 @@ def rows_of(people: People) -> Mapping[type[Row], Sequence[Mapping[str, Any]]]:
             for id_, name, address in ((ID, "Dana Özdemir", ADDRESS), ("user_01mary", "Mary", f"mary-{ADDRESS}"))
         ],
     }
-
-
-def archive_page(terminal: Terminal, people: People) -> None:
-    """Archive an answer as it is after a fetch."""
-    asked = RequestRecord(
-        question=question_of(MESSAGES, {}, Scope(connection="anthropic")),
-        params=(),
-        grouped_by=(),
-        first=DAY,
-        last=DAY,
-        people=people.policy,
-        fetched_at=DAY_TIME,
-    )
-    page = json.dumps({"data": [{"results": [{"account_id": ID, "by": ADDRESS}]}], "has_more": False}).encode()
-    answer = ArchivedResponse(asked, [packed(MESSAGES, people, page)])
-    Archive(terminal.folder / "raw", max_megabytes=100, max_days=400).write([answer])
 
 
 WORDS = (ADDRESS, "Dana Özdemir", ID)
@@ -271,14 +270,11 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(home: Terminal) -> 
     assert not (home.folder / "forgotten.json").exists()
     (home.folder / "c.toml").unlink()
     home.set(USAGE_CONNECTIONS=None)
-    what_port_refuses_is_said_and_done_the_next_time(home)
-
-
-def what_port_refuses_is_said_and_done_the_next_time(home: Terminal) -> None:
+    # What Port refuses is said and done the next time.
     home.sandbox.refuse("POST /port/v1/auth/access_token", 403)
-    said = home.type("people", "forget", ADDRESS)
-    assert said.code == 1
-    assert said.complaints[0].startswith("FAILED: Port: ")
+    failed = home.type("people", "forget", ADDRESS)
+    assert failed.code == 1
+    assert failed.complaints[0].startswith("FAILED: Port: ")
     home.sandbox.mend()
     assert left(home)
     again = home.type("people", "forget", ADDRESS)

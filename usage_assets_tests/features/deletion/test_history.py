@@ -140,7 +140,36 @@ def life(output_is_not_repeated: None, homes: Homes, tmp_path_factory: pytest.Te
     folder = tmp_path_factory.mktemp("home")
     homes.new(folder)
     with homes.opened(folder) as instance:
-        live(instance)
+        # Let 200 days go by until NOW, on some of which something ran.
+        dice, times = random.Random(1), 30 if IS_NIGHT else 18
+        for n in range(times):
+            at = NOW - timedelta(days=200) * (1 - n / times)
+            first = dice.randrange(len(KEYS))
+            chosen = dice.choice([[], KEYS[first : first + dice.randint(1, 7)]])
+            run(instance, at, chosen, *(word for word in ("fails", "wrong") if dice.random() < 0.3))
+            # Note a tick of a schedule, with a log.
+            name = dice.choice(["daily", "weekly"])
+            log_key = ["repository", name, str(int(at.timestamp()))]
+            instance.create_tick(
+                TickData(
+                    name,
+                    name,
+                    InstigatorType.SCHEDULE,
+                    TickStatus.SUCCESS,
+                    at.timestamp(),
+                    run_ids=[],
+                    log_key=log_key,
+                    selector_id=name,
+                )
+            )
+            path = Path(instance.storage_directory()).joinpath(*log_key).with_suffix(".err")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("{}\n")
+            if dice.random() < 0.1:
+                with time_machine.travel(at, tick=False):
+                    instance.report_run_canceled(
+                        instance.create_run_for_job(DEFINITIONS.resolve_implicit_global_asset_job_def())
+                    )
         return Life(folder, seen(instance))
 
 
@@ -169,42 +198,6 @@ def run(instance: dg.DagsterInstance, at: datetime, days: list[str], *what: str)
         return job.execute_in_process(
             instance=instance, tags={**tags, **dict.fromkeys(what, str(at.date()))}, raise_on_error=False
         ).run_id
-
-
-def tick(instance: dg.DagsterInstance, at: datetime, name: str) -> None:
-    """Note a tick of a schedule, with a log."""
-    log_key = ["repository", name, str(int(at.timestamp()))]
-    instance.create_tick(
-        TickData(
-            name,
-            name,
-            InstigatorType.SCHEDULE,
-            TickStatus.SUCCESS,
-            at.timestamp(),
-            run_ids=[],
-            log_key=log_key,
-            selector_id=name,
-        )
-    )
-    path = Path(instance.storage_directory()).joinpath(*log_key).with_suffix(".err")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("{}\n")
-
-
-def live(instance: dg.DagsterInstance) -> None:
-    """Let 200 days go by until NOW, on some of which something ran."""
-    dice, times = random.Random(1), 30 if IS_NIGHT else 18
-    for n in range(times):
-        at = NOW - timedelta(days=200) * (1 - n / times)
-        first = dice.randrange(len(KEYS))
-        chosen = dice.choice([[], KEYS[first : first + dice.randint(1, 7)]])
-        run(instance, at, chosen, *(word for word in ("fails", "wrong") if dice.random() < 0.3))
-        tick(instance, at, dice.choice(["daily", "weekly"]))
-        if dice.random() < 0.1:
-            with time_machine.travel(at, tick=False):
-                instance.report_run_canceled(
-                    instance.create_run_for_job(DEFINITIONS.resolve_implicit_global_asset_job_def())
-                )
 
 
 def seen(instance: dg.DagsterInstance) -> dict[str, Any]:

@@ -118,60 +118,51 @@ def in_port(terminal: Terminal) -> set[str]:
 def test_days_that_are_not_kept_leave_no_trace_and_what_stays_adds_up(old_terminal: Terminal) -> None:
     """Not while Port cannot be reached. Months later, the days that were kept go, too."""
     old_terminal.set(USAGE_RETENTION_MONTHS="3")
-    assert_rows_stay_while_port_cannot_be_reached(old_terminal)
-    assert_old_days_go_and_the_others_stay(old_terminal)
-    assert_a_code_location_asks_for_no_day_that_is_removed_while_it_runs(old_terminal)
-
-
-def assert_rows_stay_while_port_cannot_be_reached(terminal: Terminal) -> None:
-    before = stored(terminal)
-    terminal.sandbox.refuse("POST /port/v1/auth/access_token", 403)
-    said = terminal.type("prune")
+    # Rows stay while Port cannot be reached.
+    before = stored(old_terminal)
+    old_terminal.sandbox.refuse("POST /port/v1/auth/access_token", 403)
+    said = old_terminal.type("prune")
     assert said.code == 2
     assert "Port" in said.err
-    left = stored(terminal)
+    left = stored(old_terminal)
     assert {*KEPT} <= left["ledger.pushed_days"] < before["ledger.pushed_days"], "what Port has of old days is in doubt"
     assert {**left, "ledger.pushed_days": ()} == {**before, "ledger.pushed_days": ()}
-    terminal.sandbox.mend()
-
-
-def assert_old_days_go_and_the_others_stay(terminal: Terminal) -> None:
-    before, totals = stored(terminal), terminal.warehouse.read(TOTALS).to_pylist()
+    old_terminal.sandbox.mend()
+    # Old days go and the others stay.
+    before, totals = stored(old_terminal), old_terminal.warehouse.read(TOTALS).to_pylist()
     assert before["ledger.partition_versions"] == {*OLD, *KEPT}
-    pushed = in_port(terminal)
+    pushed = in_port(old_terminal)
     assert min(pushed) == str(OLD[0])
-    archived = sorted(file.name for file in copies_in(terminal.folder / "raw"))
-    said = terminal.type("prune", "--dry-run")
-    assert stored(terminal) == before
+    archived = sorted(file.name for file in copies_in(old_terminal.folder / "raw"))
+    said = old_terminal.type("prune", "--dry-run")
+    assert stored(old_terminal) == before
     counts = {line[:14].rstrip(): line.split()[-2] for line in said.lines[1:-1]}
     assert "0" not in {counts["rows"], counts["in Port"], counts["archived"]}
-    done = terminal.type("prune")
+    done = old_terminal.type("prune")
     assert (done.code, done.err) == (0, "")
     assert done.lines == said.lines[:-1]
-    assert stored(terminal) == {name: {day for day in days if day >= KEPT[0]} for name, days in before.items()}
-    assert terminal.warehouse.read(TOTALS).to_pylist() == totals != []
-    with duckdb.connect(copy_of(terminal.database), read_only=True) as copy:
+    assert stored(old_terminal) == {name: {day for day in days if day >= KEPT[0]} for name, days in before.items()}
+    assert old_terminal.warehouse.read(TOTALS).to_pylist() == totals != []
+    with duckdb.connect(copy_of(old_terminal.database), read_only=True) as copy:
         assert copy.execute("select min(usage_date) from ledger.stored_days").fetchone() == (KEPT[0],)
-    assert in_port(terminal) == {day for day in pushed if day >= str(KEPT[0])}
-    left = sorted(file.name for file in copies_in(terminal.folder / "raw"))
-    assert left == [name for name in archived if name > str(KEPT[0])] != archived
-    assert {line.split()[-2] for line in terminal.type("prune").lines[1:]} == {"0"}
+    assert in_port(old_terminal) == {day for day in pushed if day >= str(KEPT[0])}
+    kept = sorted(file.name for file in copies_in(old_terminal.folder / "raw"))
+    assert kept == [name for name in archived if name > str(KEPT[0])] != archived
+    assert {line.split()[-2] for line in old_terminal.type("prune").lines[1:]} == {"0"}
     settings = Settings.load()
-    due = due_days(terminal.warehouse, seeds_of(settings))
+    due = due_days(old_terminal.warehouse, seeds_of(settings))
     assert min(each.day for each in due) == KEPT[0]
     lacking = [each for each in due if each.connection == "openai" and each.state in ("missing", "stale")]
     assert min(each.day for each in lacking) == KEPT[1] + DAY, "nothing of the kept days is missing or computed anew"
-    refused = terminal.type("backfill", "--start", str(OLD[0]), "--end", str(KEPT[0]))
+    refused = old_terminal.type("backfill", "--start", str(OLD[0]), "--end", str(KEPT[0]))
     assert f"start {OLD[0]} is before {KEPT[0]}, the first day that USAGE_RETENTION_MONTHS keeps" in refused.err
     assert daily_partitions(settings).get_first_partition_key() == str(KEPT[0])
-
-
-def assert_a_code_location_asks_for_no_day_that_is_removed_while_it_runs(terminal: Terminal) -> None:
+    # A code location asks for no day that is removed while it runs.
     settings = Settings.load()
     [connection] = [each for each in settings.connections() if each.name == "openai"]
     seeds = seeds_of(settings)
     with time_machine.travel(datetime(2026, 12, 2, 8, tzinfo=UTC)):
-        assert not terminal.type("prune").code
-        assert not stored(terminal)["ledger.partition_versions"]
-        assert min(each.day for each in due_days(terminal.warehouse, seeds)) == date(2026, 9, 1)
+        assert not old_terminal.type("prune").code
+        assert not stored(old_terminal)["ledger.partition_versions"]
+        assert min(each.day for each in due_days(old_terminal.warehouse, seeds)) == date(2026, 9, 1)
         assert earliest_day(connection, PROVIDERS["openai"]) == date(2026, 9, 1)

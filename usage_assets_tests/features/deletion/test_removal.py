@@ -40,7 +40,20 @@ def home(terminal: Terminal) -> Terminal:
 def terminal(home: Terminal) -> Terminal:
     """The same person, who has a day of two organizations stored and pushed, and has taken one out of the file."""
     for name in ("emea", "old"):
-        fill(home, name)
+        # Store a day of costs and a lookup, push two entities, and let Dagster remember the day's assets.
+        days = Days(home.warehouse)
+        days.fetched(Costs, raw(Costs, connection=name, usage_date=DAY), connection=name, first=DAY)
+        project = Projects(connection=name, id="proj_1", valid_from=NOW)
+        record(home.warehouse, Table(Projects), to_arrow(Projects, [project]), name, NOW, {})
+        entities = tuple(
+            Entity(blueprint, f"{name}:{blueprint}", "", properties, DAY) for blueprint, properties in ENTITIES.items()
+        )
+        with port_of(home.sandbox) as port:
+            report = push(port, Changes(entities), PortLedger(home.warehouse, port.account, Slice(name, DAY, DAY), ()))
+        assert (report.upserted, report.failures) == (2, [])
+        with dg.DagsterInstance.get() as instance:
+            for key in KEYS:
+                instance.report_runless_asset_event(dg.AssetMaterialization([name, key], partition=str(DAY)))
     state(Days(home.warehouse), exchange_rates=[EURO])
     return home
 
@@ -51,23 +64,6 @@ def configure(terminal: Terminal, *names: str) -> None:
         f"[[connection]]\nname = '{name}'\nprovider = 'openai'\nkey = 'env:{name.upper()}_KEY'\n" for name in names
     )
     (terminal.folder / "connections.toml").write_text("".join(entries))
-
-
-def fill(terminal: Terminal, name: str) -> None:
-    """Store a day of costs and a lookup, push two entities, and let Dagster remember the day's assets."""
-    days = Days(terminal.warehouse)
-    days.fetched(Costs, raw(Costs, connection=name, usage_date=DAY), connection=name, first=DAY)
-    project = Projects(connection=name, id="proj_1", valid_from=NOW)
-    record(terminal.warehouse, Table(Projects), to_arrow(Projects, [project]), name, NOW, {})
-    entities = tuple(
-        Entity(blueprint, f"{name}:{blueprint}", "", properties, DAY) for blueprint, properties in ENTITIES.items()
-    )
-    with port_of(terminal.sandbox) as port:
-        report = push(port, Changes(entities), PortLedger(terminal.warehouse, port.account, Slice(name, DAY, DAY), ()))
-    assert (report.upserted, report.failures) == (2, [])
-    with dg.DagsterInstance.get() as instance:
-        for key in KEYS:
-            instance.report_runless_asset_event(dg.AssetMaterialization([name, key], partition=str(DAY)))
 
 
 def in_port(terminal: Terminal) -> set[str]:
@@ -145,9 +141,28 @@ def test_what_is_no_name_or_configured_is_refused_and_nothing_changes(
         said = refusal(terminal.type("connection", "remove", "--yes", "--", name))
         assert said.startswith(f"connection {name!r}: is not a valid name: ")
         assert (inside.exists(), outside.exists(), stored(terminal)) == (True, True, before), name
-    a_configured_connection_is_not_removed(terminal)
+    # A configured connection is not removed.
+    message = refusal(terminal.type("connection", "remove", "emea", "--yes"))
+    assert message == "connection emea is configured: take it out of the connections file first"
+    terminal.set(EMEA_KEY=None)
+    assert refusal(terminal.type("connection", "remove", "emea", "--yes")) == message
+    terminal.set(ANTHROPIC_ADMIN_KEY="k")
+    message = refusal(terminal.type("connection", "remove", "anthropic", "--yes"))
+    assert message == "connection anthropic is configured: unset ANTHROPIC_ADMIN_KEY first"
+    terminal.set(ANTHROPIC_ADMIN_KEY=None, USAGE_CONNECTIONS=None)
+    message = refusal(terminal.type("connection", "remove", "openai"))
+    assert message.startswith("connection 'openai' is unknown: "), "a default without a key is not configured"
     assert stored(terminal) == before
-    the_list_tells_configured_connections_from_those_that_are_only_stored(terminal)
+    # The list tells configured connections from those that are only stored.
+    terminal.set(USAGE_CONNECTIONS="connections.toml", EMEA_KEY="sk-admin-sandbox-EMEA")
+    configure(terminal, "emea", "new")
+    listed = terminal.type("connection", "list")
+    assert (listed.code, listed.err) == (None, "")
+    assert [line.split(maxsplit=2) for line in listed.lines] == [
+        ["emea", "openai", f"configured   {DAY} to {DAY}"],
+        ["new", "openai", "configured   no day stored"],
+        ["old", "openai", f"only stored  {DAY} to {DAY}"],
+    ]
 
 
 def test_a_removal_that_port_interrupts_goes_on_the_next_time(terminal: Terminal) -> None:
@@ -176,28 +191,3 @@ def test_entities_of_another_port_account_stay_and_are_not_forgotten(terminal: T
     assert terminal.type("connection", "remove", "old", "--yes").code == 0
     assert "old" not in stored(terminal)
     assert in_port(terminal) == {"emea:openai_daily_usage", "emea:openai_model_usage"}
-
-
-def a_configured_connection_is_not_removed(terminal: Terminal) -> None:
-    message = refusal(terminal.type("connection", "remove", "emea", "--yes"))
-    assert message == "connection emea is configured: take it out of the connections file first"
-    terminal.set(EMEA_KEY=None)
-    assert refusal(terminal.type("connection", "remove", "emea", "--yes")) == message
-    terminal.set(ANTHROPIC_ADMIN_KEY="k")
-    message = refusal(terminal.type("connection", "remove", "anthropic", "--yes"))
-    assert message == "connection anthropic is configured: unset ANTHROPIC_ADMIN_KEY first"
-    terminal.set(ANTHROPIC_ADMIN_KEY=None, USAGE_CONNECTIONS=None)
-    message = refusal(terminal.type("connection", "remove", "openai"))
-    assert message.startswith("connection 'openai' is unknown: "), "a default without a key is not configured"
-
-
-def the_list_tells_configured_connections_from_those_that_are_only_stored(terminal: Terminal) -> None:
-    terminal.set(USAGE_CONNECTIONS="connections.toml", EMEA_KEY="sk-admin-sandbox-EMEA")
-    configure(terminal, "emea", "new")
-    said = terminal.type("connection", "list")
-    assert (said.code, said.err) == (None, "")
-    assert [line.split(maxsplit=2) for line in said.lines] == [
-        ["emea", "openai", f"configured   {DAY} to {DAY}"],
-        ["new", "openai", "configured   no day stored"],
-        ["old", "openai", f"only stored  {DAY} to {DAY}"],
-    ]

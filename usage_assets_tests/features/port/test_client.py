@@ -24,13 +24,6 @@ def provisioned(catalog: Catalog) -> Catalog:
     return catalog
 
 
-def add_entity(catalog: Catalog, identifier: str) -> None:
-    """Create a cost record."""
-    properties = {"record_date": "2026-01-01T00:00:00Z"}
-    body = {"identifier": identifier, "title": identifier, "properties": properties}
-    catalog.as_user("POST", f"/blueprints/{COST}/entities?upsert=true", body)
-
-
 def test_an_address_that_would_show_the_secret_is_refused() -> None:
     with pytest.raises(PortError, match=r"^PORT_BASE_URL .*https://"):
         PortClient("http://10.0.0.7/port", "id", SECRET)
@@ -60,7 +53,10 @@ def test_an_account_is_known_by_host_and_client() -> None:
 def test_a_search_goes_through_every_page(provisioned: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("usage_assets.features.port.catalog.client.SEARCH_LIMIT", 2)
     for name in "abcde":
-        add_entity(provisioned, name)
+        # Create a cost record.
+        properties = {"record_date": "2026-01-01T00:00:00Z"}
+        body = {"identifier": name, "title": name, "properties": properties}
+        provisioned.as_user("POST", f"/blueprints/{COST}/entities?upsert=true", body)
     assert [entity["identifier"] for entity in provisioned.client.search(COST)] == list("abcde")
     assert len(provisioned.asked("entities/search")) == 3
 

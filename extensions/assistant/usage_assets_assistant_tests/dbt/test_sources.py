@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -60,11 +59,6 @@ def days(warehouse_with_views: NewWarehouse) -> Days:
     return days
 
 
-def copy_of(days: Days, folder: Path) -> Days:
-    """The same days, to be changed."""
-    return Days(Warehouse(database=str(shutil.copy2(days.warehouse.database, folder))))
-
-
 Found = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Schema -> table -> what the written file says of it."""
 
@@ -90,7 +84,7 @@ class Located:
 def located(days: Days, tmp_path_factory: pytest.TempPathFactory) -> Located:
     """The same days, and three connections in a project that has other things: its sensor has looked."""
     folder = tmp_path_factory.mktemp("located")
-    changed = copy_of(days, folder)
+    changed = Days(Warehouse(database=str(shutil.copy2(days.warehouse.database, folder))))
     file = folder / "connections.toml"
     file.write_text(CONNECTIONS)
     settings = settings_of(usage_connections=file)

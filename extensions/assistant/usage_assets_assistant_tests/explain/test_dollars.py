@@ -92,15 +92,11 @@ def stored(warehouse_with_views: NewWarehouse) -> Iterator[Stored]:
             days.derive(file, first=FIRST, last=LAST)
         make_all_views(warehouse)
         with warehouse.transaction() as writing:
-            insights = insights_of(writing)
+            guardrail = Guardrail(name="daily", measure="usd", above=Decimal("42.5"))
+            stated = stated_in(Accounting(budgets=BUDGETS, added={"guardrail": [guardrail]}))
+            insights = compute(writing, stated, LAST, LAST + DAY)
             write_seed(writing, insights.seed(datetime.now(UTC)))
         yield Stored(database, insights)
-
-
-def insights_of(database: duckdb.DuckDBPyConnection) -> Insights:
-    guardrail = Guardrail(name="daily", measure="usd", above=Decimal("42.5"))
-    stated = stated_in(Accounting(budgets=BUDGETS, added={"guardrail": [guardrail]}))
-    return compute(database, stated, LAST, LAST + DAY)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from usage_assets.warehouse.values import WarehouseError
 from usage_assets_assistant.mcp import caged
 from usage_assets_assistant.mcp.asking import describe, query
 from usage_assets_assistant.mcp.sight import Sight
-from usage_assets_assistant.mcp.store import Opened, Store
+from usage_assets_assistant.mcp.store import Store
 from usage_assets_assistant.mcp.tracing import due
 from usage_assets_assistant_tests.mcp.conftest import ID, add_people
 from usage_assets_assistant_tests.mcp.test_figures import ALL, rows_of_sql, spending, structured
@@ -37,7 +37,20 @@ def test_a_lake_answers_and_lets_nothing_out(lake: Lake, tmp_path: Path, monkeyp
     store = Store(WarehouseAddress(lake.database, lake.data), Sight())
     with store.opened() as opened:
         expected = structured(due(opened, None, ALL, None))
-    get_a_new_connection_after_one_is_lost(lake, store, opened)
+    # Get a new connection after one is lost. No run has written since: the state is the same, and what was open
+    # may be of no use.
+    with psycopg.connect(lake.database.removeprefix(LAKE), autocommit=True) as session:
+        others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
+        session.execute(f"select pg_terminate_backend(pid) {others}")
+    with suppress(WarehouseError, duckdb.Error), store.opened() as opened:
+        assert rows_of_sql(opened, CONNECTIONS)
+    away = Path(lake.data).rename(f"{lake.data}.away")
+    with pytest.raises(WarehouseError, match="No such file"), store.opened() as opened:
+        query(opened, CONNECTIONS, ALL, None)
+    away.rename(lake.data)
+    with store.opened() as again:
+        assert again is not opened
+        assert rows_of_sql(again, CONNECTIONS)
     before = lake.fingerprint
     with store.opened() as opened:
         assert structured(due(opened, None, ALL, None)) == expected
@@ -52,19 +65,3 @@ def test_a_lake_answers_and_lets_nothing_out(lake: Lake, tmp_path: Path, monkeyp
     assert structured(caged.query(store, sql, ALL, None))["rows"], "also in the process of its own"
     store.close()
     assert lake.fingerprint == before
-
-
-def get_a_new_connection_after_one_is_lost(lake: Lake, store: Store, first: Opened) -> None:
-    """No run has written since: the state is the same, and what was open may be of no use."""
-    with psycopg.connect(lake.database.removeprefix(LAKE), autocommit=True) as session:
-        others = "from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
-        session.execute(f"select pg_terminate_backend(pid) {others}")
-    with suppress(WarehouseError, duckdb.Error), store.opened() as opened:
-        assert rows_of_sql(opened, CONNECTIONS)
-    away = Path(lake.data).rename(f"{lake.data}.away")
-    with pytest.raises(WarehouseError, match="No such file"), store.opened() as opened:
-        query(opened, CONNECTIONS, ALL, None)
-    away.rename(lake.data)
-    with store.opened() as again:
-        assert again is not first
-        assert rows_of_sql(again, CONNECTIONS)

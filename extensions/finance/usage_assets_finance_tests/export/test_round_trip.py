@@ -181,32 +181,26 @@ def test_charges_of_files_go_in_and_out_unchanged(
         with subtests.test(version):
             folder = tmp_path / version
             folder.mkdir()
-            goes_out_and_in(version, kind, bill, first, warehouse_with_views, folder)
-
-
-def goes_out_and_in(
-    version: str, kind: str, bill: Path, first: Days, warehouse_with_views: NewWarehouse, tmp_path: Path
-) -> None:
-    """Export what is stored, store that elsewhere, and export it once more in the first version."""
-    (tmp_path / "out").mkdir()
-    out = exported(first, tmp_path / "out" / f"bill.{kind}", version)
-    written = {row["ChargeDescription"]: row for row in rows_of(out)}
-    assert written.keys() == {row["ChargeDescription"] for row in CHARGES}
-    names = {column.name for column in columns_of(version)}
-    for row in rows_of(bill):
-        if row["ChargeDescription"] in written:
-            found = written[row["ChargeDescription"]]
-            rest = json.loads(found.get("x_OtherColumns", "{}"))
-            # in a file in which a charge has no invoice yet, no row names one
-            expected = {name: value for name, value in row.items() if name in names and name != "InvoiceId"}
-            assert {name: found.get(name) for name in expected} == expected
-            assert {**row, **rest} == row
-            lost = row.keys() - names - rest.keys()
-            assert lost <= {"ServiceProviderName", "HostProviderName", "PublisherName"}, "of another version"
-            stated = found.keys() & set(HEADER)
-            assert stated == expected.keys(), "nothing is invented"
-    second = stored(warehouse_with_views(tmp_path), tmp_path / "out")
-    assert sums(second, SUMS) == sums(first, SUMS)
-    assert sums(second, COSTS) == sums(first, COSTS)
-    if version == VERSIONS[0]:
-        assert rows_of(exported(second, tmp_path / f"again.{kind}", version)) == rows_of(out)
+            # Export what is stored, store that elsewhere, and export it once more in the first version.
+            (folder / "out").mkdir()
+            out = exported(first, folder / "out" / f"bill.{kind}", version)
+            written = {row["ChargeDescription"]: row for row in rows_of(out)}
+            assert written.keys() == {row["ChargeDescription"] for row in CHARGES}
+            names = {column.name for column in columns_of(version)}
+            for row in rows_of(bill):
+                if row["ChargeDescription"] in written:
+                    found = written[row["ChargeDescription"]]
+                    rest = json.loads(found.get("x_OtherColumns", "{}"))
+                    # in a file in which a charge has no invoice yet, no row names one
+                    expected = {name: value for name, value in row.items() if name in names and name != "InvoiceId"}
+                    assert {name: found.get(name) for name in expected} == expected
+                    assert {**row, **rest} == row
+                    lost = row.keys() - names - rest.keys()
+                    assert lost <= {"ServiceProviderName", "HostProviderName", "PublisherName"}, "of another version"
+                    stated = found.keys() & set(HEADER)
+                    assert stated == expected.keys(), "nothing is invented"
+            second = stored(warehouse_with_views(folder), folder / "out")
+            assert sums(second, SUMS) == sums(first, SUMS)
+            assert sums(second, COSTS) == sums(first, COSTS)
+            if version == VERSIONS[0]:
+                assert rows_of(exported(second, folder / f"again.{kind}", version)) == rows_of(out)

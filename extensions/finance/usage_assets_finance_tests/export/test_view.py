@@ -93,24 +93,30 @@ def view(warehouse_with_views: NewWarehouse) -> Iterator[View]:
             owners=OWNERS,
             invoices=[*invoices()],
         )
-        fill(days)
-        restate(days)
+        # Store RAW, and the costs that are computed from it.
+        tables: defaultdict[tuple[type[Row], str], list[Row]] = defaultdict(list)
+        for row in RAW:
+            tables[type(row), row.connection].append(row)
+        last = max(row.usage_date for row in RAW)
+        for (table, connection), rows in tables.items():
+            days.fetched(table, *rows, connection=connection, last=last)
+        for table, connection in tables:
+            if (file := table.table.replace(".", "_")) in COMPUTED:
+                days.derive(file, connection, last=last)
+        for file in ("anthropic_allocated_costs", "github_copilot_allocated_costs"):
+            days.derive(file, last=last)
+        # Fetch, and compute costs, at the moments of each connection.
+        for name, steps in STEPS.items():
+            for step in steps:
+                if step.rows is None:
+                    with time_machine.travel(step.moment, tick=False):
+                        days.derive("openai_costs", name, first=OCTOBER)
+                else:
+                    fetched_at(days, step.moment, *step.rows, connection=name, filters=step.filters, alone=step.alone)
+        for moment, amount in ((on(30, 10), "100"), (on(9), "250.5")):
+            report = raw(CostReport, usage_date=OCTOBER, amount_cents=amount)
+            fetched_at(days, moment, report, row=CostReport, connection="cents")
         yield View(days, days.read("from costs.focus"), days.tuples("from costs.focus_left_out order by all"))
-
-
-def fill(days: Days) -> None:
-    """Store RAW, and the costs that are computed from it."""
-    tables: defaultdict[tuple[type[Row], str], list[Row]] = defaultdict(list)
-    for row in RAW:
-        tables[type(row), row.connection].append(row)
-    last = max(row.usage_date for row in RAW)
-    for (table, connection), rows in tables.items():
-        days.fetched(table, *rows, connection=connection, last=last)
-    for table, connection in tables:
-        if (file := table.table.replace(".", "_")) in COMPUTED:
-            days.derive(file, connection, last=last)
-    for file in ("anthropic_allocated_costs", "github_copilot_allocated_costs"):
-        days.derive(file, last=last)
 
 
 [BILLED] = free_days(1)
@@ -582,20 +588,6 @@ def invoices() -> Iterator[Invoice]:
         stated = CHANGED[name][0] if name in CHANGED else {}
         yield INVOICE.model_copy(update={"connection": name, **stated})
     yield INVOICE.model_copy(update={"connection": "several", "id": "INV-2"})
-
-
-def restate(days: Days) -> None:
-    """Fetch, and compute costs, at the moments of each connection."""
-    for name, steps in STEPS.items():
-        for step in steps:
-            if step.rows is None:
-                with time_machine.travel(step.moment, tick=False):
-                    days.derive("openai_costs", name, first=OCTOBER)
-            else:
-                fetched_at(days, step.moment, *step.rows, connection=name, filters=step.filters, alone=step.alone)
-    for moment, amount in ((on(30, 10), "100"), (on(9), "250.5")):
-        report = raw(CostReport, usage_date=OCTOBER, amount_cents=amount)
-        fetched_at(days, moment, report, row=CostReport, connection="cents")
 
 
 def test_a_correction_is_what_changes_in_dollars_after_the_month_was_invoiced(view: View) -> None:

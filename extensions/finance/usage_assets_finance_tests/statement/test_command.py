@@ -70,11 +70,7 @@ def test_each_cost_center_owes_its_costs_and_its_shares(company: Company) -> Non
     assert cells_in(company.file("xlsx", "without-cost-center"), 2)["D2"] == (FORMULA, None), "no program runs it"
     assert "a b gpj" in text_of(company.file("pdf", "without-cost-center")), "nothing is hidden"
     assert {row["status"] for row in (*web, *research, *nobody)} == {"DRAFT, not issued"}
-    assert_people_can_read(company)
-
-
-def assert_people_can_read(company: Company) -> None:
-    """The forms of a statement: only its readers may open them, and nothing is lost without being said."""
+    # The forms of a statement: only its readers may open them, and nothing is lost without being said.
     assert all(path.stat().st_mode & 0o077 == 0 for path in company.folder.iterdir())
     text = text_of(company.file("pdf"))
     for shown in (
