@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache, partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from usage_assets_report_tests.end_to_end.audit_sums import (
     by,
     cost,
     grouped,
+    midnight,
     path,
     picked,
     sums,
@@ -493,7 +494,7 @@ def _openai_entities(of: OneDay) -> Entities:
         for report in (*REPORTS, "decisions")
         for row in of.tables.get(f"openai.usage_{report}", ())
     ]
-    seconds = int(datetime.combine(of.day, time(), UTC).timestamp())
+    seconds = int(midnight(of.day).timestamp())
     return {
         "openai_daily_usage": [
             of.dated(
@@ -892,7 +893,7 @@ class Keeper:
             if table.startswith(("costs.", "port_entities.")):
                 continue
             first, last = kept.writes[kept.since - 1], kept.writes[-1]
-            settled = datetime.combine(day + timedelta(days=self.settling_days(connection) + 1), time(), UTC)
+            settled = midnight(day + DAY * (self.settling_days(connection) + 1))
             late = [at for at in kept.writes[kept.since - 1 :] if at >= settled]
             confirmed = [at for at in late if at >= first + DAY]
             yield {

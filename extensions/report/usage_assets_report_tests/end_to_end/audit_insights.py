@@ -7,7 +7,7 @@ compared: that sums are the sums of what is shown beside them.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,8 +15,18 @@ from typing import Any, NamedTuple
 from usage_assets_report_tests.end_to_end.audit_books import Keeper
 from usage_assets_report_tests.end_to_end.audit_models import identity_of
 from usage_assets_report_tests.end_to_end.audit_sources import USD_TOTALS
-from usage_assets_report_tests.end_to_end.audit_sums import Row, by, differing, keyed, picked, total
-from usage_assets_report_tests.end_to_end.audit_views import THRESHOLDS, month_of, next_month, scope_of, whole_units
+from usage_assets_report_tests.end_to_end.audit_sums import (
+    Row,
+    by,
+    differing,
+    keyed,
+    midnight,
+    month_of,
+    next_month,
+    picked,
+    total,
+)
+from usage_assets_report_tests.end_to_end.audit_views import THRESHOLDS, scope_of, whole_units
 from usage_assets_sandbox.company import EXACT
 
 Read = Callable[[str], list[Row]]
@@ -34,7 +44,7 @@ PREPAID = (Decimal("0.8"), Decimal("0.95"), Decimal(1))
 
 def age(day: date, fetched: datetime) -> int:
     """Whole days between the end of a day and a fetch."""
-    return (fetched - datetime.combine(day + DAY, time(), UTC)) // DAY
+    return (fetched - midnight(day + DAY)) // DAY
 
 
 def days_from(first: date, last: date) -> list[date]:

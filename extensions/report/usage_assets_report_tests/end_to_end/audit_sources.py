@@ -5,7 +5,7 @@ Declarations by endpoint or table, for audit_books.py and audit_views.py. Nothin
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ from usage_assets_report_tests.end_to_end.audit_sums import (
     by,
     cost,
     grouped,
+    midnight,
+    next_month,
     picked,
     sums,
     times,
@@ -45,16 +47,6 @@ class Told(NamedTuple):
     delivered: date
 
 
-def month_after(day: date) -> date:
-    """The first day of the month after its own."""
-    return (day.replace(day=1) + 31 * DAY).replace(day=1)
-
-
-def moment(day: date) -> datetime:
-    """The moment that a day begins."""
-    return datetime.combine(day, time(), UTC)
-
-
 MODELS_OF_METERS = {
     "Claude4.5Sonnet": "claude-sonnet-4-5",
     "Nova2.0Lite": "Nova2.0Lite",
@@ -67,7 +59,7 @@ CLOUD, ISSUER = "AWS", "Amazon Web Services, Inc."
 
 def _charges(told: Told) -> Iterator[Row]:
     """What is found late is a correction in the file of the next month, once that is delivered."""
-    after = month_after(told.day)
+    after = next_month(told.day)
     for row in (row for row in told.rows if row["service"] in BEDROCK):
         model, meter = next(
             (model, meter)
@@ -85,12 +77,12 @@ def _charges(told: Told) -> Iterator[Row]:
             ),
             "billing_account_id": PAYER,
             "billing_currency": "USD",
-            "billing_period_start": moment(booked),
+            "billing_period_start": midnight(booked),
             "charge_category": "Usage",
             "charge_class": "Correction" if booked > told.day else None,
             "charge_description": f"{row['unit']} of {row['meter']}",
-            "charge_period_start": moment(told.day),
-            "charge_period_end": moment(told.day + DAY),
+            "charge_period_start": midnight(told.day),
+            "charge_period_end": midnight(told.day + DAY),
             "invoice_issuer_name": ISSUER,
             "service_category": "AI and Machine Learning",
             "service_provider_name": CLOUD,
@@ -99,7 +91,7 @@ def _charges(told: Told) -> Iterator[Row]:
             "sub_account_name": ACCOUNTS.get(row["account"], "found late"),
             "other_columns": {
                 "BillingAccountName": "Acme Robotics",
-                "BillingPeriodEnd": f"{month_after(booked)}T00:00:00Z",
+                "BillingPeriodEnd": f"{next_month(booked)}T00:00:00Z",
                 "ChargeFrequency": "Usage-Based",
                 "PricingCategory": "Standard",
                 "PublisherName": CLOUD,
@@ -789,7 +781,7 @@ def _legacy_entities(of: OneDay) -> Entities:
         ],
         "openai_model_usage": [
             of.dated(
-                f"{model}-{int(moment(of.day).timestamp())}",
+                f"{model}-{int(midnight(of.day).timestamp())}",
                 f"{model} usage",
                 model=model,
                 date=str(of.day),

@@ -39,7 +39,7 @@ from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.model import money_seed
 from usage_assets.providers import PROVIDERS
 from usage_assets_report_tests.end_to_end.audit_books import MINOR_DIGITS, Account, Bills, Dated, Keeper, Key
-from usage_assets_report_tests.end_to_end.audit_sums import DAILY, by, total
+from usage_assets_report_tests.end_to_end.audit_sums import DAILY, by, midnight, total
 from usage_assets_report_tests.end_to_end.audit_views import whole_units
 from usage_assets_sandbox.company_github_copilot import CREDITS_SINCE
 from usage_assets_sandbox.control import DEFAULT_SEED
@@ -807,7 +807,7 @@ def restate_once_more(one: Organization, other: Organization, day: date) -> None
 
 def refuse_keys(organization: Organization) -> None:
     """Refuse to tell costs of early days by API key, as OpenAI does for those before 2025-12-06."""
-    since = int(datetime.combine(KEYS_SINCE, time(), UTC).timestamp())
+    since = int(midnight(KEYS_SINCE).timestamp())
     message = f"group_by=api_key_id is not available for this time range. Try a start_time on or after {since}."
     days = [str(day) for day in DAYS if day < KEYS_SINCE]
     route = {"route": "GET /openai/v1/organization/costs", "fault": "ungroupable"}
@@ -820,7 +820,7 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
     with (
         running_sandbox() as url,
         httpx.Client(base_url=url, timeout=30) as control,
-        time_machine.travel(datetime.combine(FIRST, time(), UTC), tick=False) as travel,
+        time_machine.travel(midnight(FIRST), tick=False) as travel,
     ):
         second = Sandbox(url, control)
         second.control("POST", "reset", {"seed": OTHER_SEED})
@@ -859,6 +859,6 @@ def story_of(folder: Path, sandbox: Sandbox) -> Iterator[Story]:
                 connections,
                 environment,
                 travel,
-                datetime.combine(FIRST, time(), UTC),
+                midnight(FIRST),
                 tables_of(settings_of(environment)),
             )

@@ -1,13 +1,14 @@
-"""Exact sums and the names of entities: the arithmetic of the audit, which shares none with the product."""
+"""Exact sums, days and the names of entities: the arithmetic of the audit, which shares none with the product."""
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
+from usage_assets.core.days import DAY
 from usage_assets.core.schema import declared
 from usage_assets_sandbox.company import EXACT
 
@@ -94,6 +95,21 @@ def cost(source: str, **said: Any) -> Row:
     """A row of costs.daily_costs, before it is valued."""
     blank = dict.fromkeys((*GRAIN, "usage_type"))
     return {**blank, "provider": source.partition(".")[0], "source_table": source, "grouped_by": "", **said}
+
+
+def month_of(day: date) -> date:
+    """The first day of its month."""
+    return day.replace(day=1)
+
+
+def next_month(day: date) -> date:
+    """The first day of the month after its own."""
+    return month_of(month_of(day) + 31 * DAY)
+
+
+def midnight(day: date) -> datetime:
+    """The moment that a day begins."""
+    return datetime.combine(day, time(), UTC)
 
 
 def valid(name: str) -> str:

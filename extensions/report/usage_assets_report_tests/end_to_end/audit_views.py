@@ -6,7 +6,7 @@ Computed in Python from the rows that audit_books.py says are stored.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from operator import itemgetter
 from types import MappingProxyType
@@ -33,6 +33,9 @@ from usage_assets_report_tests.end_to_end.audit_sums import (
     added,
     by,
     grouped,
+    midnight,
+    month_of,
+    next_month,
     picked,
     sums,
     times,
@@ -65,21 +68,6 @@ BY_KEY = (
 STATED = ("charge_category", "costs_stated")
 NAMES = "project_name workspace_name user_name user_email api_key_display_name"
 WHOSE = "actor_kind actor_id actor_name team cost_center"
-
-
-def month_of(day: date) -> date:
-    """The first day of its month."""
-    return day.replace(day=1)
-
-
-def next_month(day: date) -> date:
-    """The first day of the month after its own."""
-    return month_of(month_of(day) + 31 * DAY)
-
-
-def midnight(day: date) -> datetime:
-    """The moment that a day begins."""
-    return datetime.combine(day, time(), UTC)
 
 
 def named(keeper: Keeper) -> list[Row]:

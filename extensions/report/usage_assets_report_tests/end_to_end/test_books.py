@@ -9,7 +9,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,17 @@ from usage_assets_report_tests.end_to_end.audit_story import (
     play,
     story_of,
 )
-from usage_assets_report_tests.end_to_end.audit_sums import ALLOCATED, DAILY, Row, added, by, picked, total
+from usage_assets_report_tests.end_to_end.audit_sums import (
+    ALLOCATED,
+    DAILY,
+    Row,
+    added,
+    by,
+    midnight,
+    month_of,
+    picked,
+    total,
+)
 from usage_assets_sandbox.company_anthropic import claude_lines
 from usage_assets_sandbox.company_github_copilot import CREDITS_PER_PERSON_SINCE
 from usage_assets_sandbox.providers.anthropic_engagement import latest_day
@@ -134,12 +144,49 @@ def test_everything_says_what_the_books_say(sandbox: Sandbox, tmp_path: Path, mo
         books = books_of(story)
         the_story_has_everything(books)
         with story.project.warehouse.get_connection() as database:
-            everything_that_people_read_is_in_the_books(story, database, books)
-            one_use_is_billed_once(story, database)
+            # Everything that people read is in the books. And the other way round. What people read, the
+            # published copy or a state of a lake, has the tables of the database, and the same views of
+            # them.
+            with story.project.warehouse.reading() as copy:
+                copy.execute("set variable usage_now = $now", {"now": story.now})
+                relations = copy.execute(RELATIONS).fetchall()
+                assert {name for name, _ in relations} - UNCOMPARED - books.keys() == set()
+                for query in (RELATIONS, VIEWS):
+                    assert copy.execute(query).fetchall() == database.execute(query).fetchall()
+                for name, kind in relations:
+                    if kind == "BASE TABLE" or name not in books:
+                        rows = f"select * from {name} order by all"
+                        assert copy.execute(rows).to_arrow_table() == database.execute(rows).to_arrow_table(), name
+                no_differences(copy, books)
+            # One use is billed once. All that is billed, of every provider together, is what the
+            # sandboxes say is billed, per currency.
+            truths = [
+                organization.sandbox.control("GET", "truth", start=str(FIRST), end=str(LAST))["days"]
+                for organization in story.organizations
+            ]
+            theirs: defaultdict[str, list[Decimal]] = defaultdict(list)
+            for account in story.keeper.accounts.values():
+                truth = truths[ORGANIZATION[account.name]][account.provider]
+                for unit, (currency, digits) in BILLED.get(account.provider, {}).items():
+                    days = (str(day) for day in story.keeper.days_of(account.name))
+                    theirs[currency] += [Decimal(truth.get(unit, {}).get(day, 0)).scaleb(-digits) for day in days]
+            ours: defaultdict[str, list[Decimal]] = defaultdict(list)
+            for currency, unit, amount in database.execute(
+                "select currency, native_unit, sum(native_amount) "
+                f"from {DAILY} where cost_basis = 'billed' group by all"
+            ).fetchall():
+                ours[currency].append(audit_views.whole_units(amount, unit, currency))
+            assert {currency: total(amounts) for currency, amounts in ours.items()} == {
+                currency: total(amounts) for currency, amounts in theirs.items()
+            }
             if COUNT == SHORT:
                 every_planted_error_is_found(database, reader(database), books)
         everybodys_part_is_theirs(story, books)
-        port_is_what_the_books_say(story)
+        # Port is what the books say. Every entity, and what describes each connection.
+        entities = in_books(story)
+        assert content(in_port(story)) == content(entities)
+        assert content(spoilt(in_port(story), "native_amount")) != content(entities)
+        connections_are_described(story)
         exports_are_the_view(story, books["costs.focus"], tmp_path, monkeypatch)
         with story.project.warehouse.get_connection() as database:
             figures = Figures.of(story, books)
@@ -168,36 +215,6 @@ BILLED = {
     "litellm": {},
 }
 """Provider -> what the sandbox says is billed -> its currency, and how many digits of it are behind the point."""
-
-
-def one_use_is_billed_once(story: Story, database: duckdb.DuckDBPyConnection) -> None:
-    """All that is billed, of every provider together, is what the sandboxes say is billed, per currency."""
-    truths = [
-        organization.sandbox.control("GET", "truth", start=str(FIRST), end=str(LAST))["days"]
-        for organization in story.organizations
-    ]
-    theirs: defaultdict[str, list[Decimal]] = defaultdict(list)
-    for account in story.keeper.accounts.values():
-        truth = truths[ORGANIZATION[account.name]][account.provider]
-        for unit, (currency, digits) in BILLED.get(account.provider, {}).items():
-            days = (str(day) for day in story.keeper.days_of(account.name))
-            theirs[currency] += [Decimal(truth.get(unit, {}).get(day, 0)).scaleb(-digits) for day in days]
-    ours: defaultdict[str, list[Decimal]] = defaultdict(list)
-    for currency, unit, amount in database.execute(
-        f"select currency, native_unit, sum(native_amount) from {DAILY} where cost_basis = 'billed' group by all"
-    ).fetchall():
-        ours[currency].append(audit_views.whole_units(amount, unit, currency))
-    assert {currency: total(amounts) for currency, amounts in ours.items()} == {
-        currency: total(amounts) for currency, amounts in theirs.items()
-    }
-
-
-def port_is_what_the_books_say(story: Story) -> None:
-    """Every entity, and what describes each connection."""
-    entities = in_books(story)
-    assert content(in_port(story)) == content(entities)
-    assert content(spoilt(in_port(story), "native_amount")) != content(entities)
-    connections_are_described(story)
 
 
 ANALYTICS = "/anthropic/v1/organizations/analytics"
@@ -273,7 +290,7 @@ def due(story: Story) -> Iterator[Row]:
             }
     for (key, day), asked in story.late.items():
         if story.is_to_come(key, day):
-            wait = max((asked - datetime.combine(day + DAY, time(), UTC)) / 2, timedelta(hours=1))
+            wait = max((asked - midnight(day + DAY)) / 2, timedelta(hours=1))
             again = asked + min(wait, DAY)
             [(table, _)] = story.tables[key]
             connection, report = key.path
@@ -381,24 +398,6 @@ from duckdb_views()
 where database_name = current_database()
 order by all
 """
-
-
-def everything_that_people_read_is_in_the_books(
-    story: Story, database: duckdb.DuckDBPyConnection, books: Books
-) -> None:
-    """And the other way round. What people read, the published copy or a state of a lake, has the tables of the
-    database, and the same views of them."""
-    with story.project.warehouse.reading() as copy:
-        copy.execute("set variable usage_now = $now", {"now": story.now})
-        relations = copy.execute(RELATIONS).fetchall()
-        assert {name for name, _ in relations} - UNCOMPARED - books.keys() == set()
-        for query in (RELATIONS, VIEWS):
-            assert copy.execute(query).fetchall() == database.execute(query).fetchall()
-        for name, kind in relations:
-            if kind == "BASE TABLE" or name not in books:
-                rows = f"select * from {name} order by all"
-                assert copy.execute(rows).to_arrow_table() == database.execute(rows).to_arrow_table(), name
-        no_differences(copy, books)
 
 
 OF_ROWS = ("costs.by_model", "costs.by_model_as_sent", "costs.by_usage_type", "costs.daily_costs_named")
@@ -580,8 +579,8 @@ def connections_are_described(story: Story) -> None:
 
 # --- Figures ----------------------------------------------------------------------------------------------------------
 
-MONTH = {"first": audit_views.month_of(LAST), "last": LAST}
-_MONTH_BEFORE = audit_views.month_of(MONTH["first"] - DAY)
+MONTH = {"first": month_of(LAST), "last": LAST}
+_MONTH_BEFORE = month_of(MONTH["first"] - DAY)
 BEFORE = {
     "before_first": _MONTH_BEFORE,
     "before_same": min(_MONTH_BEFORE + (LAST - MONTH["first"]), MONTH["first"] - DAY),
