@@ -59,8 +59,8 @@ def body_of(name: str) -> bytes:
     return (RECORDED / f"{name}.json").read_bytes()
 
 
-def page(*data: JSON, more: bool = False) -> JSON:
-    return {"data": data, "has_more": more, "next_page": "token" if more else None}
+def page(bucket: JSON) -> JSON:
+    return {"data": [bucket], "has_more": False, "next_page": None}
 
 
 def between(first: str, last: str | None = None) -> Window:
@@ -73,7 +73,7 @@ def answered(folder: Path, asked: Resource, by: Connection, pages: Sequence[obje
     assert answer
     is_whole = answer.how == "archived" and not answer.groups
     endpoint = answer.endpoint.ungrouped if is_whole else answer.endpoint
-    return answers_for(archived(folder, by.provider, endpoint, pages, People(), (), window), answer, window.days)
+    return answers_for(archived(folder, by.provider, endpoint, pages, People(), window), answer, window.days)
 
 
 def entities(
@@ -221,7 +221,7 @@ def test_an_official_answer_that_calls_its_rows_otherwise_is_refused(tmp_path: P
 def test_a_day_that_was_not_grouped_so_is_refused_by_name(tmp_path: Path) -> None:
     endpoint = next(each for each in PROVIDERS[CLAUDE].endpoints if each.name == "usage_messages")
     pages, window = [body_of(f"{CLAUDE}/usage_messages_standard_and_batch_hour")], between("2025-01-08")
-    replay = archived(tmp_path, CLAUDE, endpoint, pages, People(), ["workspace_id"], window)
+    replay = archived(tmp_path, CLAUDE, endpoint, pages, People(), window, ["workspace_id"])
     for asked, reason in ((OF_WORKSPACES, {}), (OF_MODELS, {window.first: "group 2025-01-08 by model"})):
         answer = answer_to(asked, connection_of(CLAUDE))
         assert answer
