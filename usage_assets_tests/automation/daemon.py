@@ -211,13 +211,14 @@ class Daemon:
             self.refuse(run, key, refused)
         self.end(dg.DagsterEventType.RUN_FAILURE)
 
-    def be_late(self, asset: str, late: date) -> None:
-        """Let the runs under way store what they are for, but a day that the provider does not serve yet; they
-        succeed."""
+    def be_late(self, late: date) -> None:
+        """Let the runs under way store what they are for, but a day of images that the provider does not serve yet;
+        they succeed."""
         for run in self.under_way():
             if window := window_of(run.tags):
-                name = f"openai.{asset.rpartition('/')[2]}"
-                note_late(self.warehouse, [name], "openai", {late: PermanentError("no report")}, run.run_id)
+                note_late(
+                    self.warehouse, ["openai.usage_images"], "openai", {late: PermanentError("no report")}, run.run_id
+                )
                 for part in windows(set(window.days) - {late}, len(window.days)):
                     self.store(part, {key.to_user_string() for key in run.asset_selection or ()})
         self.end(dg.DagsterEventType.RUN_SUCCESS)

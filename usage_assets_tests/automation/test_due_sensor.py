@@ -343,7 +343,7 @@ def test_a_late_day_is_asked_for_again_when_it_is_due_and_not_before(daemon: Dae
     daemon.tick()
     late = date(2026, 11, 19)
     for hours in (4, 6):  # half the time since the day has ended
-        daemon.be_late("openai/usage_images", late)
+        daemon.be_late(late)
         assert daemon.tick() == []
         again = datetime.now(UTC) + timedelta(hours=hours)
         because = f"not served yet, tried again from {again:%Y-%m-%d %H:%M} UTC on: no report"
@@ -361,7 +361,7 @@ def test_a_day_that_stays_late_is_missing_and_asked_for_also_where_history_is_le
     begin_with_a_late_day(daemon)
     daemon.clock.move_to(datetime(2026, 11, 23, tzinfo=UTC) - timedelta(seconds=1))
     daemon.tick()
-    daemon.be_late("openai/usage_images", date(2026, 11, 19))
+    daemon.be_late(date(2026, 11, 19))
     assert any(words.startswith("1 day late (2026-11-19): ") for words in daemon.due()["openai"])
     daemon.later(seconds=1)
     missing = "1 day missing (2026-11-19): not available at the last request: no report"
@@ -385,7 +385,7 @@ def begin_with_a_late_day(daemon: Daemon) -> None:
     """Load a connection whose history is left to people; its first day is not served yet."""
     daemon.load(openai(on=IMAGES, start="2026-11-19"), usage_backfill_history=False)
     daemon.tick()
-    daemon.be_late("openai/usage_images", date(2026, 11, 19))
+    daemon.be_late(date(2026, 11, 19))
 
 
 def test_a_run_that_was_killed_is_asked_for_again_at_once_twice_and_then_with_pauses(daemon: Daemon) -> None:

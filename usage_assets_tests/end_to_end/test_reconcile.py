@@ -35,11 +35,11 @@ def run(project: Project, *connections: str) -> dg.ExecuteInProcessResult:
         )
 
 
-def reconcile(project: Project, connection: str = "anthropic") -> dict[str, Any]:
+def reconcile(project: Project) -> dict[str, Any]:
     """Run it for one connection, successfully, and return what its event says."""
-    result = run(project, connection)
+    result = run(project, "anthropic")
     assert result.success
-    [event] = result.asset_materializations_for_node(f"{connection}__port_reconcile")
+    [event] = result.asset_materializations_for_node("anthropic__port_reconcile")
     return {name: value.value for name, value in event.metadata.items()}
 
 

@@ -234,10 +234,10 @@ def damaged(tmp_path: Path) -> tuple[Archive, Path]:
     return archive, path
 
 
-def spoil(path: Path, at: int, size: int = 20) -> None:
+def spoil(path: Path, at: int) -> None:
     """Write other bytes into a file."""
     content = bytearray(path.read_bytes())
-    content[at : at + size] = b"?" * size
+    content[at : at + 20] = b"?" * 20
     path.write_bytes(content)
     files._texts_of.cache_clear()
 

@@ -159,7 +159,7 @@ def fetch(
         days.derive((derived.part or Costs.table).replace(".", "_"), first=first, last=last)
 
 
-def target_of(derived: Model, first: date = DAY, last: date | None = None) -> Slice:
+def target_of(derived: Model, first: date, last: date | None = None) -> Slice:
     return Slice(owner_of(derived), first, last or first, derived.part)
 
 
@@ -353,8 +353,8 @@ class Graph:
         )
 
 
-def derived_graph(days: Days, name: str, *views: View) -> Graph:
-    derived = DERIVED[name]
+def costs_graph(days: Days, *views: View) -> Graph:
+    derived = DERIVED["openai_costs"]
     provider: Any = owner_of(derived)
     connection = Connection(
         name=provider,

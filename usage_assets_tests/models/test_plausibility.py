@@ -40,7 +40,7 @@ REPORTS = (
 )
 
 
-def warned(days: Days, file: str, connection: str, last: date = DAY) -> list[tuple[date, str]]:
+def warned(days: Days, file: str, connection: str, last: date) -> list[tuple[date, str]]:
     """What a warning says of the days from DAY on."""
     [path] = sql_files(f"warnings/{file}.sql")
     with days.warehouse.get_connection() as database:
@@ -48,7 +48,7 @@ def warned(days: Days, file: str, connection: str, last: date = DAY) -> list[tup
     return sorted((each.day, each.text) for each in found)
 
 
-def wrong_units(days: Days, table: str, last: date = DAY) -> list[tuple[date, str]]:
+def wrong_units(days: Days, table: str, last: date) -> list[tuple[date, str]]:
     with days.warehouse.get_connection() as database:
         found = [*unit_errors(database, table, Slice(table.partition(".")[0], DAY, last))]
     return [(each.day, each.text) for each in found]

@@ -20,7 +20,7 @@ from usage_assets.warehouse.values import View
 from usage_assets.warehouse.views import in_order, make_views
 from usage_assets_tests.fixtures import execute
 from usage_assets_tests.models.days import DAY, Days, raw
-from usage_assets_tests.models.test_checks import derived_graph, evaluations
+from usage_assets_tests.models.test_checks import costs_graph, evaluations
 
 BROKEN = View("-- reads: costs.nothing\ncreate or replace view costs.broken as from costs.nothing")
 TABLE = re.compile(r'"type":"BASE_TABLE".*?"schema_name":"(\w*)","table_name":"(\w+)"')
@@ -37,7 +37,7 @@ def test_a_run_warns_of_a_broken_view_and_its_check_names_it(days: Days) -> None
     """A check of something else makes no view."""
     days.fetched(Costs, raw(Costs))
     with dg.DagsterInstance.ephemeral() as instance:
-        graph = derived_graph(days, "openai_costs")
+        graph = costs_graph(days)
         fine = graph.run("everything", DAY, DAY, instance)
         assert [passed for _, passed, _ in evaluations(fine, "views")] == [True]
         execute(days.warehouse, "drop view costs.by_day")
@@ -45,7 +45,7 @@ def test_a_run_warns_of_a_broken_view_and_its_check_names_it(days: Days) -> None
         assert not made(days, "by_day")
         assert graph.run("views", DAY, DAY, instance).success
         assert made(days, "by_day")
-        result = derived_graph(days, "openai_costs", BROKEN).run("everything", DAY, DAY, instance)
+        result = costs_graph(days, BROKEN).run("everything", DAY, DAY, instance)
         logged = [entry.user_message for entry in instance.all_logs(result.run_id) if entry.level == logging.WARNING]
     assert result.success
     [found] = [each for each in result.get_asset_check_evaluations() if each.check_name == "views"]

@@ -4,7 +4,6 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from usage_assets.core.people import People
 from usage_assets.fetching.client import FetchResult
 from usage_assets_tests.fetching.conftest import DAY, ENDPOINTS, Answers
 
@@ -17,17 +16,17 @@ def cost(amount: Decimal | int, currency: str = "USD") -> dict[str, Any]:
     return {"estimated_cost": {"amount": amount, "currency": currency}}
 
 
-def fetched(answers: Answers, *records: dict[str, Any], people: People | None = None) -> FetchResult:
+def fetched(answers: Answers, *records: dict[str, Any]) -> FetchResult:
     """What a day is whose records are the day's first one, each with some of its fields changed."""
     provider, endpoint = ENDPOINTS["anthropic/claude_code"]
     body = answers.real(provider, endpoint)
     answers.replace(provider, endpoint, body | {"data": [body["data"][0] | changes for changes in records]})
-    return answers.new_client(provider, people=people).fetch(endpoint, [DAY])
+    return answers.new_client(provider).fetch(endpoint, [DAY])
 
 
-def first_row(answers: Answers, people: People | None = None, **changes: Any) -> dict[str, Any]:
+def first_row(answers: Answers, **changes: Any) -> dict[str, Any]:
     """The row of the day's first record, with some of its fields changed."""
-    [row] = fetched(answers, changes, people=people).rows.to_pylist()
+    [row] = fetched(answers, changes).rows.to_pylist()
     assert isinstance(row, dict)
     return row
 

@@ -280,7 +280,7 @@ def cost(number: int, amount: str, grouped_by: str, currency: str | None = "usd"
     return Costs(**of_day, amount_value=Decimal(amount), amount_currency=currency, line_item=amount)
 
 
-def moderations(number: int, requests: int | None, grouped_by: str, model: str = "m") -> UsageModerations:
+def moderations(number: int, requests: int | None, grouped_by: str, model: str) -> UsageModerations:
     """What a day used of a model."""
     of_day: dict[str, Any] = {"connection": "c", "usage_date": day(number), "grouped_by": grouped_by}
     return UsageModerations(**of_day, num_model_requests=requests, input_tokens=None, model=model)

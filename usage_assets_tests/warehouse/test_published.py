@@ -80,10 +80,9 @@ def warnings(instance: dg.DagsterInstance, ended: dg.ExecuteInProcessResult) -> 
 def under_way(
     instance: dg.DagsterInstance,
     status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
-    location: str = "usage_assets",
 ) -> dg.DagsterRun:
     """Add a run that is queued or under way."""
-    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(location), "__repository__")
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("usage_assets"), "__repository__")
     other = dg.DagsterRun(
         "usage", make_new_run_id(), status=status, remote_job_origin=RemoteJobOrigin(repository, "usage")
     )

@@ -267,9 +267,9 @@ def held(instance: dg.DagsterInstance) -> dict[str, list[Any]]:
     return found
 
 
-def prune(instance: dg.DagsterInstance, before: datetime = BEFORE) -> Prunable:
+def prune(instance: dg.DagsterInstance) -> Prunable:
     """Prune what is older."""
-    found = History.of(instance).prunable(before)
+    found = History.of(instance).prunable(BEFORE)
     History.of(instance).prune(found)
     return found
 
