@@ -348,11 +348,11 @@ def files(lake: Lake) -> int:
     return int(count)
 
 
-def files_of(lake: Lake, table: str = "sample", schema: str = "tests") -> int:
-    """How many Parquet files a table consists of now."""
+def files_of(lake: Lake) -> int:
+    """How many Parquet files the table consists of now."""
     with lake.get_connection() as database:
-        listed = "select * from ducklake_list_files(current_database(), $table, schema => $schema)"
-        return len(database.execute(listed, {"table": table, "schema": schema}).fetchall())
+        listed = "select * from ducklake_list_files(current_database(), 'sample', schema => 'tests')"
+        return len(database.execute(listed).fetchall())
 
 
 def hashes(warehouse: Warehouse) -> list[str]:

@@ -34,10 +34,10 @@ PLAIN_PATH = re.compile(r"(\.[A-Za-z_]\w*)+")
 LONGEST_IDENTIFIER = 1000
 
 
-def entities_of(base_url: str, mapping: str, days: Sequence[date], stored_at: float | None = None) -> dict[Key, Entity]:
+def entities_of(base_url: str, mapping: str, days: Sequence[date]) -> dict[Key, Entity]:
     """Return what the mapping makes of these days: a blueprint and an identifier -> title, properties, relations.
 
-    ``stored_at`` is what ``now`` gives, in Unix seconds. The newest day of an identifier wins, and the last item in it.
+    The newest day of an identifier wins, and the last item in it.
     Raises ValueError where an identifier, a blueprint, a query or a data_path fails, or two resources make one entity.
     """
     entities: dict[Key, Entity] = {}
@@ -47,7 +47,7 @@ def entities_of(base_url: str, mapping: str, days: Sequence[date], stored_at: fl
         for day in sorted(days):
             for number, resource in enumerate(resources):
                 body = _answer(client, base_url, resource, day)
-                for key, entity in _entities_in(resource, body, stored_at):
+                for key, entity in _entities_in(resource, body):
                     if made_by.setdefault(key, number) != number:
                         raise ValueError(f"two resources make {key}")
                     entities[key] = entity
@@ -111,38 +111,35 @@ def _question(base_url: str, kind: str, day: date) -> tuple[str, dict[str, str],
 # Entities
 
 
-def _entities_in(
-    resource: Mapping[str, Any], body: dict[str, Any], stored_at: float | None
-) -> Iterator[tuple[Key, Entity]]:
-    now = "" if stored_at is None else f"def now: {stored_at!r}; "
+def _entities_in(resource: Mapping[str, Any], body: dict[str, Any]) -> Iterator[tuple[Key, Entity]]:
     wanted = resource["port"]["entity"]["mappings"]
-    for item in _items(resource, body, now):
-        if _first(resource["selector"].get("query", "true"), item, now) is not True:
+    for item in _items(resource, body):
+        if _first(resource["selector"].get("query", "true"), item) is not True:
             continue
-        identifier, blueprint = (_first(wanted[name], item, now) for name in ("identifier", "blueprint"))
+        identifier, blueprint = (_first(wanted[name], item) for name in ("identifier", "blueprint"))
         if not (identifier and isinstance(identifier, str) and blueprint and isinstance(blueprint, str)):
             raise ValueError(f"no identifier or no blueprint: {identifier!r}, {blueprint!r}")
-        entity = {"title": _or_null(wanted.get("title", "null"), item, now)}
+        entity = {"title": _or_null(wanted.get("title", "null"), item)}
         for part in ("properties", "relations"):
             expressions = wanted.get(part) or {}
-            entity[part] = {name: _or_null(expression, item, now) for name, expression in expressions.items()}
+            entity[part] = {name: _or_null(expression, item) for name, expression in expressions.items()}
         entity["relations"] = {name: _targets(value) for name, value in entity["relations"].items()}
-        entity |= {name: _or_null(wanted[name], item, now) for name in ("icon", "team") if name in wanted}
+        entity |= {name: _or_null(wanted[name], item) for name in ("icon", "team") if name in wanted}
         yield (blueprint, port_name(identifier)), entity
 
 
-def _items(resource: Mapping[str, Any], body: dict[str, Any], now: str) -> Iterator[Any]:
+def _items(resource: Mapping[str, Any], body: dict[str, Any]) -> Iterator[Any]:
     """The items of a body: every output of data_path, lists spread, and then the elements of itemsToParse."""
     path, port = resource["selector"].get("data_path"), resource["port"]
-    outputs = [body] if path is None else _outputs(path, body, now)
+    outputs = [body] if path is None else _outputs(path, body)
     for output in outputs:
         for item in output if isinstance(output, list) else [output]:
             if (parsed := port.get("itemsToParse")) is None:
                 yield item
                 continue
-            elements, kept = _or_null(parsed, item, now), item
+            elements, kept = _or_null(parsed, item), item
             if port.get("itemsToParseTopLevelTransform", True) and PLAIN_PATH.fullmatch(parsed.strip()):
-                kept = _first(f"del({parsed})", item, now)
+                kept = _first(f"del({parsed})", item)
             for element in elements if isinstance(elements, list) else []:
                 yield kept | {port.get("itemsToParseName", "item"): element}
 
@@ -153,22 +150,22 @@ def _targets(value: Any) -> Any:
     return port_name(value) if isinstance(value, str) else value
 
 
-def _or_null(expression: Any, value: Any, now: str) -> Any:
+def _or_null(expression: Any, value: Any) -> Any:
     """The first output of an expression; None where it has none or fails. Raises ValueError if it is no JQ."""
-    outputs = _outputs(expression, value, now)
+    outputs = _outputs(expression, value)
     try:
         return next(outputs, None)
     except ValueError:
         return None
 
 
-def _first(expression: Any, value: Any, now: str) -> Any:
-    return next(_outputs(expression, value, now), None)
+def _first(expression: Any, value: Any) -> Any:
+    return next(_outputs(expression, value), None)
 
 
-def _outputs(expression: Any, value: Any, now: str) -> Iterator[Any]:
+def _outputs(expression: Any, value: Any) -> Iterator[Any]:
     text = expression if isinstance(expression, str) else json.dumps(expression)  # YAML reads `true` as a boolean
-    return iter(_program(now + text).input_value(value))
+    return iter(_program(text).input_value(value))
 
 
 @cache

@@ -74,7 +74,7 @@ def spent(
         basis, _ = named.pop("cost_basis"), named.pop("limit")
         named |= {end: date.fromisoformat(named[end]) for end in ("first", "last") if end in named}
         if "project" in named:
-            named["project_id"] = books.id_of("proj_", PROJECTS[named.pop("project")])
+            named["project_id"] = books.id_of(PROJECTS[named.pop("project")])
         return {key: amount for key, amount in of(books, by, **named).items() if basis in (None, key[-2])}
 
     arguments = more if by == "cost_basis" else {"by": by, **more}
@@ -274,11 +274,11 @@ def active_people(books: Books, answer: Answer) -> None:
         assert rows[basis]["quantity"] == str(len(books.coders(is_api=is_api)))
 
 
-def seats_of(connection: str, **expected: str | None) -> Check:
-    """What is said of a connection's seats."""
+def seats_of_cursor(**expected: str | None) -> Check:
+    """What is said of the seats of an editor."""
 
     def check(_: Books, answer: Answer) -> None:
-        [row] = [row for row in answer.rows if row["about"]["connection"] == connection]
+        [row] = [row for row in answer.rows if row["about"]["connection"] == "editor"]
         assert {name: row["values"][name] for name in expected} == expected
 
     return check
@@ -300,8 +300,8 @@ def opus_at_sonnets_price(books: Books, answer: Answer) -> None:
     values = {name: Decimal(value) for name, value in row["values"].items()}
     billed = books.billed(MONTH, LAST, provider="anthropic", model="claude-opus-5")
     assert values["usd"] + values["usd_left_out"] == billed
-    assert values["usd_list"] == books.at_list_price("claude-opus-5", "claude-opus-5")
-    assert values["usd_list_instead"] == books.at_list_price("claude-opus-5", "claude-sonnet-5")
+    assert values["usd_list"] == books.at_list_price("claude-opus-5")
+    assert values["usd_list_instead"] == books.at_list_price("claude-sonnet-5")
     assert values["usd_change"] == values["usd_list_instead"] - values["usd_list"]
     assert values["usd_bill_less_list"] == values["usd"] - values["usd_list"]
     assert values["usd_difference_to_bill"] == values["usd_list_instead"] - values["usd"]
@@ -358,7 +358,7 @@ def what_is_not_known_is_beside_the_difference(_: Books, answer: Answer) -> None
 def order_is_a_name(books: Books, answer: Answer) -> None:
     """The name is a value of a field of its rows. No sentence or note has it."""
     rows = [row for row in answer.rows if row["about"].get("project_name") == ORDER]
-    assert {row["about"]["project_id"] for row in rows} == {books.id_of("proj_", "data-platform")}
+    assert {row["about"]["project_id"] for row in rows} == {books.id_of("data-platform")}
     assert ORDER not in answer.said
 
 
@@ -512,7 +512,7 @@ QUESTIONS = (
     Question(
         "Which seats of Cursor are idle?",
         "seats",
-        holds=seats_of("editor", seats="9", active="8", idle="1", price_a_month="40", usd_idle_a_month="40"),
+        holds=seats_of_cursor(seats="9", active="8", idle="1", price_a_month="40", usd_idle_a_month="40"),
     ),
     Question("And which of Copilot?", "seats", holds=seats_of_copilot),
     Question(
@@ -641,7 +641,7 @@ TRAPS = (
         "How many seats had we at the beginning of November?",
         "seats",
         {"day": str(MONTH)},
-        holds=seats_of("editor", seats=None, idle=None, usd_idle_a_month=None),
+        holds=seats_of_cursor(seats=None, idle=None, usd_idle_a_month=None),
         says=("seats were first listed on",),
     ),
     Question("What went wrong on November 18?", "incidents", days(NOV_18, NOV_18), holds=only_of_that_day),

@@ -47,9 +47,9 @@ class Books:
     def __init__(self, keeper: Keeper) -> None:
         self.keeper = keeper
 
-    def id_of(self, kind: str, name: str) -> str:
-        """The provider's id of something that the company calls so."""
-        found = self.keeper.accounts["openai"].ledger.company.identifier(kind, name)
+    def id_of(self, name: str) -> str:
+        """OpenAI's id of a project that the company calls so."""
+        found = self.keeper.accounts["openai"].ledger.company.identifier("proj_", name)
         assert found
         return found
 
@@ -122,10 +122,9 @@ class Books:
         of_it = (row["native_amount"] for row in rows if (row["connection"], row["cost_basis"]) == (connection, basis))
         return total(of_it) or Decimal(0)
 
-    def raw(self, table: str, measure: str | Callable[[Row], Any], first: date = MONTH, last: date = LAST) -> Any:
-        """The sum of a measure of a raw table."""
-        value = (lambda row: row[measure]) if isinstance(measure, str) else measure
-        return total(value(row) for row in self.keeper.rows(table) if first <= row["usage_date"] <= last)
+    def raw(self, table: str, measure: Callable[[Row], Any]) -> Any:
+        """The sum of a measure of a raw table, of the month."""
+        return total(measure(row) for row in self.keeper.rows(table) if MONTH <= row["usage_date"] <= LAST)
 
     def claude_code(self, measure: str, *, is_api: bool) -> int:
         """What Claude Code counted of API customers, or of subscribers."""
@@ -140,8 +139,8 @@ class Books:
             if row["actor_email"] and MONTH <= row["usage_date"] <= LAST and _is_api(row) is is_api
         }
 
-    def at_list_price(self, used: str, priced: str) -> Decimal:
-        """What this month's tokens of a Claude model cost at the list price of one; batches cost half."""
+    def at_list_price(self, priced: str) -> Decimal:
+        """What this month's tokens of Claude Opus 5 cost at the list price of a model; batches cost half."""
         per_input, per_output = (Decimal(price) / 10**6 for price in PRICES[priced])
         factors = {
             "uncached_input_tokens": per_input,
@@ -152,7 +151,7 @@ class Books:
         }
         summed = Decimal(0)
         for row in self.keeper.rows("anthropic.usage_messages"):
-            if row["model"] == used and MONTH <= row["usage_date"] <= LAST:
+            if row["model"] == "claude-opus-5" and MONTH <= row["usage_date"] <= LAST:
                 tokens = {name: row.get(name.replace(".ephemeral", "")) or 0 for name in factors}
                 cost = sum((factors[name] * number for name, number in tokens.items()), Decimal(0))
                 summed += cost / 2 if row["service_tier"] == "batch" else cost

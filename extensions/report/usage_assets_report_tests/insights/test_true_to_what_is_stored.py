@@ -93,7 +93,7 @@ def found(
     return compute(database, stated_in(accounting, company.configured), newest, company.today)
 
 
-def budget_of(insights: Insights, first: date = NOVEMBER) -> Any:
+def budget_of(insights: Insights, first: date) -> Any:
     [row] = [row for row in rows(insights, BudgetStatusRow) if row.first_day == first]
     return row
 
