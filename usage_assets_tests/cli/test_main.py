@@ -315,7 +315,7 @@ def test_ctrl_c_or_a_request_to_end_ends_a_backfill_wherever_it_is(stored_termin
             index = terminal.folder / "home" / "history" / "runs" / "index.db"
             until(index.exists, "it opens Dagster's home, and waits for the database then")
             require_end(planning, signal.SIGTERM)
-        for number, route in ((signal.SIGTERM, CODEX), (signal.SIGINT, CODEX), (signal.SIGINT, PUSHES)):
+        for number, route in ((signal.SIGTERM, CODEX), (signal.SIGINT, PUSHES)):
             terminal.sandbox.control("POST", "requests/clear")
             terminal.sandbox.faults({"route": route, "fault": "delay", "seconds": 300})
             with terminal.start(*words) as waiting:
