@@ -36,7 +36,7 @@ from usage_assets.automation.jobs import CONNECTION_TAG, LOOKUPS_JOB
 from usage_assets.cli.processes import LOCK, ManagedProcess, StartError, only_one, terminate_like_ctrl_c
 from usage_assets.config.address import DEMO
 from usage_assets.core import money
-from usage_assets.core.days import DAY, Window, utc_today
+from usage_assets.core.days import DAY, Window, counted, utc_today
 from usage_assets.core.errors import UserError
 from usage_assets.core.private import keep_private
 from usage_assets.features.port.catalog.client import PortClient, PortError
@@ -547,7 +547,7 @@ def look_up(dagster: DagsterServices, say: Say) -> Collection[str]:
     runs: list[str] = []
     for name, keys in lookups.items():
         runs.append(dagster.launch_run(LOOKUPS_JOB, keys, {CONNECTION_TAG: name}))
-        say(f"{name}: run of {len(keys)} lookups")
+        say(f"{name}: run of {counted(len(keys), 'lookup')}")
     return runs
 
 

@@ -38,7 +38,7 @@ STATES = ("open", "lasts", "closed")
 """Of incidents: those first that somebody may act on."""
 COMPARED = "compared"
 COUNTED = ("tokens", "requests")
-BY_ITSELF = "Dagster fetches what is due, and reads days again, by itself. Without it: usage-assets backfill --due."
+BY_ITSELF = "Dagster fetches what is due, and unsettled days again, by itself. Without it: usage-assets backfill --due."
 OWNED = (
     "Unowned: no [[owner]] gives its project, key or person to a team. No person: a key, a service account or a bill "
     "that names nobody. Unattributed: no usage report says whose it was; its project may still have an owner."
@@ -510,9 +510,9 @@ def _certainty(report: Report) -> Answer:
     elif connections:
         said.append(f"{_count([day for day in final if day is None], 'connection')} with no final day")
     if connections and None not in settled:
-        said.append(f"read again until {in_days(min(settled), min(settled))}")
+        said.append(f"settled until {in_days(min(settled), min(settled))}")
     elif connections:
-        said.append(f"{_count([day for day in settled if day is None], 'connection')} not read again yet")
+        said.append(f"{_count([day for day in settled if day is None], 'connection')} without a settled day")
     said.append(f"{_count(range(due), 'day')} due" if due else "nothing due")
     if failed:
         said.append(f"{_count(range(failed), 'day')} with failed checks")

@@ -26,8 +26,8 @@ MILLISECONDS_OF_DAY = 86_400_000
 BAR_HEIGHT = 22
 LABEL_PIXELS = 150
 AMOUNT_PIXELS = 80
-USD, DAY = "$,.2f", "%a %d %b %Y"
-DAYS = alt.Axis(format="%d %b", labelOverlap=True, labelSeparation=8, labelFlush=30, grid=False)
+USD, DAY = "$,.2f", "%a %-d %b %Y"
+DAYS = alt.Axis(format="%-d %b", labelOverlap=True, labelSeparation=8, labelFlush=30, grid=False)
 AUTOSIZE = {"type": "fit-x", "contains": "padding"}
 CONFIG = {
     "background": "transparent",

@@ -100,7 +100,7 @@ def write(report: Report, made_at: datetime) -> str:
         style=Markup((TEMPLATES / "page.css").read_text()),  # noqa: S704 - ours
         script=Markup((TEMPLATES / "page.js").read_text()),  # noqa: S704 - ours
         library=_library(),
-        made_at=f"{made_at.astimezone(UTC):%d %b %Y, %H:%M}",
+        made_at=f"{made_at.astimezone(UTC).day} {made_at.astimezone(UTC):%b %Y, %H:%M}",
         version=version("usage-assets"),
     )
 

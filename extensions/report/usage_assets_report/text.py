@@ -98,7 +98,7 @@ def _amortized(report: Report) -> Iterator[str]:
 def _certainty(report: Report) -> Iterator[str]:
     for row in _rows(report, "connections"):
         final = f"final until {row['final_until']}" if row["final_until"] else "no day is final"
-        again = f", read again until {row['settled_until']}" if row["settled_until"] else ""
+        again = f", settled until {row['settled_until']}" if row["settled_until"] else ""
         are = "is" if row["due_days"] == 1 else "are"
         due = f", {counted(row['due_days'])} {are} due ({row['why_due']})" if row["due_days"] else ""
         ended = ", no longer configured: nothing more is expected of it" if row["ended"] else ""
