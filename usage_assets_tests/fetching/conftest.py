@@ -27,9 +27,9 @@ from usage_assets_tests.fixtures import Sandbox
 
 __all__ = ["ephemeral_instances_keep_their_connection"]
 
-KEYS = {name: emulated.key for name, emulated in EMULATED.items()}
-PATHS = {name: emulated.path for name, emulated in EMULATED.items()}
-IDS = {name: emulated.ids for name, emulated in EMULATED.items()}
+KEYS = {name: emulated.key for name, emulated in EMULATED.items() if emulated.key}
+PATHS = {name: EMULATED[name].path for name in KEYS}
+IDS = {name: EMULATED[name].ids for name in KEYS}
 """Provider -> what its paths need of a connection."""
 EVERY_ENDPOINT = {
     f"{provider.name}/{endpoint.name}": (provider, endpoint)
