@@ -368,15 +368,15 @@ def test_schedules_and_sensors_are_running_unless_a_person_says_otherwise_and_a_
     origin = state_of("due_days_sensor", InstigatorStatus.DECLARED_IN_CODE).origin
     resting = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, data)
     with dg.DagsterInstance.get() as instance:
-        stopped = [state_of(f"daily_{name}_schedule", InstigatorStatus.STOPPED) for name in ("usage", "verify")]
+        stopped = [state_of(f"daily_{name}_schedule", InstigatorStatus.STOPPED) for name in ("completeness", "usage")]
         for state in (*stopped, failing, resting):
             instance.add_instigator_state(state)
         error = SerializableErrorInfo("SettingsError: USAGE_SCHEDULE is odd\n", [], "SettingsError")
         instance.create_tick(tick_of(failing, TickStatus.FAILURE, error))
     said = examined(chatgpt)
     assert finding(said, "daily_usage_schedule") == (
-        "WARN  schedules daily_verify_schedule, daily_usage_schedule: are stopped: start them on the Automation page "
-        "of the UI"
+        "WARN  schedules daily_usage_schedule, daily_completeness_schedule: are stopped: start them on the Automation "
+        "page of the UI"
     )
     weekly = finding(said, "weekly_restatement_schedule")
     assert weekly.startswith("OK    schedule weekly_restatement_schedule: is running")
