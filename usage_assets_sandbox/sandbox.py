@@ -40,7 +40,7 @@ class Sandbox:
 
 @dataclass(frozen=True)
 class Emulated:
-    """A provider."""
+    """A provider that the sandbox answers for."""
 
     books: Books
     routes: Callable[[Sandbox], Sequence[Mount]] = lambda _: ()

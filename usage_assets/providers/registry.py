@@ -144,17 +144,16 @@ def faults_of(provider: Provider, entry: str) -> Iterator[str]:
         for source in provider.costs
         if not source.columns.get("native_amount")
     )
+    queries = sorted({query.stem for query in needed_files(provider)})
     for file in sorted(provider.sql.glob("checks/*.sql")):
-        yield from _faults_of_check(file, provider)
+        yield from _faults_of_check(file, file.relative_to(provider.sql), queries)
     for file in sorted(provider.sql.glob("warnings/**/*.sql")):
         yield from unread(file, file.relative_to(provider.sql), OF_WARNINGS)
 
 
-def _faults_of_check(file: Path, provider: Provider) -> Iterator[str]:
-    place = file.relative_to(provider.sql)
+def _faults_of_check(file: Path, place: Path, queries: Collection[str]) -> Iterator[str]:
     if "\n-- says" not in f"\n{file.read_text()}":
         yield f"sql/{place} has no line '-- says: ...'; sums are declared in CostSource and Entities (columns)"
-    queries = sorted({query.stem for query in needed_files(provider)})
     if file.name.partition(".")[0] not in queries:
         yield f"sql/{place} checks nothing: its name must begin with that of a query ({', '.join(queries)})"
     yield from unread(file, place, OF_CHECKS)

@@ -4,8 +4,8 @@
 --   cached input with cached tokens, input with the others (OpenAI counts cached tokens as input), output with output,
 --   and text, audio and image tokens with their own where a line item is for those alone. Where cache writes have a line
 --   item, tokens that were written go with that.
--- * Of images, costs name the snapshot (gpt-image-2-2026-04-21) where usage names the model, or the other way around: one
---   is the other where neither is used or billed under its own name in that project.
+-- * Costs may name the snapshot (gpt-image-2-2026-04-21) where usage names the model, or the other way around, as seen of
+--   images: one is the other where neither is used or billed under its own name in that project on that day.
 -- * Where no report counts tokens of the model: with its images, characters or seconds.
 -- * A line item that names a service tier ("priority | gpt-5, output") goes with tokens of that tier alone, and the others
 --   of the day, project and model with the others. No line item says what went through the Batch API.
