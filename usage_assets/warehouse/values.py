@@ -302,13 +302,20 @@ def sentence(stated: Mapping[str, str], row: Mapping[str, Any]) -> tuple[str, st
     kind = f"_{row['says']}" if "says" in row else ""
     template = stated[f"says{kind}"]
     numbers = {name: Decimal(value) for name, value in row.items() if isinstance(value, (int, Decimal))}
-    if "{difference}" in template:
+    if {"found", "expected"} <= numbers.keys():
         numbers["difference"] = abs(numbers["found"] - numbers["expected"])
     used = {name: number for name, number in numbers.items() if f"{{{name}}}" in template}
     shown = in_words(used.values(), row.get("unit") or "")
     texts = {name: "unknown" if value is None else value for name, value in row.items()}
-    text = template.format(**texts | {name: shown[number] for name, number in used.items()})
+    text = template.format_map(_Shown(texts | {name: shown[number] for name, number in used.items()}))
     return text, stated.get(f"do{kind}", "")
+
+
+class _Shown(dict[str, Any]):
+    """The values of a row in words. A misspelled name stays as it is written, next to what was found."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
 
 
 def listed(items: Iterable[str], most: int = 5) -> str:

@@ -37,7 +37,7 @@ from usage_assets.warehouse.ledger import TEXT_CHARACTERS
 from usage_assets.warehouse.migrate import prepare
 from usage_assets.warehouse.slices import Slice, in_slice
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import Query, View, declared_in
+from usage_assets.warehouse.values import Query, View, declared_in, sentence
 from usage_assets_tests.fixtures import NOW, execute
 from usage_assets_tests.models.days import (
     DAY,
@@ -172,6 +172,10 @@ def test_every_check_declares_its_sentence_and_every_warning_what_to_do() -> Non
             assert folder == "checks" or any(name.startswith("do") for name in stated), path
             kinds = {name.removeprefix("says_") for name in stated if name.startswith("says_")}
             assert all(f"'{kind}'" in path.read_text() for kind in kinds), f"{path}: no row says so"
+
+
+def test_a_misspelled_name_is_shown_next_to_what_was_found() -> None:
+    assert sentence({"says": "{fond} of {found}, {difference}"}, {"found": 3}) == ("{fond} of 3, {difference}", "")
 
 
 TAKEN = [
