@@ -267,8 +267,10 @@ def test_a_fee_that_is_changed_on_two_days_in_a_row_does_not_come_every_day(
     """$10 a day, and $120 of a seat and its changes: -$40 a day until the end of the month were expected, too."""
     fees = {**dict.fromkeys((OCTOBER, NOVEMBER), Decimal(100)), NEWEST - DAY: Decimal(60), NEWEST: Decimal(-40)}
     (use, seat), source = bill(level(JULY, NEWEST, "10"), fees)
-    month = month_of(found(database, ([use, replace(seat, frequency="Recurring")], source)))
+    insights = found(database, ([use, replace(seat, frequency="Recurring")], source), period="quarter")
+    month = month_of(insights)
     assert (month.settled + month.provisional, month.expected) == (20 * 10 + 120, 30 * 10 + 120)
+    assert budget_of(insights, OCTOBER).expected == 92 * 10 + 100 + 120 + 100, "the fee of 1 December, not its change"
     daily = replace(seat, frequency="Recurring", amounts=level(NEWEST - 4 * DAY, NEWEST, "3"))
     assert month_of(found(database, ([use, daily], source))).expected == 30 * 10 + 15 * 3
 

@@ -9,11 +9,11 @@ select
   currency,
   is_stated,
   case
-    -- a month's price that was changed on two days in a row is none of every day
+    -- a month's price that was changed on two days in a row is none of every day, and changes of this month do not come again
     when is_stated and days[1] - days[2] = 1 and days[1] - days[-1] < 6 then 0
     when is_same_day and (is_stated or is_monthly and greatest(abs(most), abs(least)) <= least(abs(most), abs(least)) * 1.05)
       then latest
-    when is_stated then day(days[1])
+    when is_stated then day(coalesce(list_min(list_filter(days, lambda each: each >= date_trunc('month', $last::date))), days[1]))
   end as due_on
 from (
   select
