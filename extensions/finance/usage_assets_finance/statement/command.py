@@ -290,6 +290,7 @@ def verify(file: Path) -> int:
     hide_pandas()
     settings = Settings.load()
     digest = sha256(file.read_bytes()).hexdigest()
+    publish_copy(settings)
     with warehouse_now(settings).reading() as database:
         database.execute(ONE_THREAD)
         issued = read_issued(database)

@@ -15,7 +15,6 @@ from pypdf import PdfReader
 from usage_assets.core.forgotten import Person
 from usage_assets.features.deletion.people import replace_in_rows
 from usage_assets.features.deletion.rows import Rows
-from usage_assets.warehouse.published import publish
 from usage_assets_finance_tests.statement.conftest import BILL, FORMULA, STATED, Company, cost
 from usage_assets_tests.fixtures import NOW
 from usage_assets_tests.models.days import cases
@@ -165,13 +164,13 @@ def test_a_restated_day_is_a_correction_of_the_next_statement(company: Company) 
     issued = {path: path.read_bytes() for path in company.folder.iterdir()}
     with time_machine.travel(NOW + timedelta(days=12), tick=False):
         company.fetch(*BILL, cost("1", date(2026, 10, 7), project_id="p-web"))
+        said = company.verify(company.file("pdf"))
+        assert said.lines[1:] == ["openai: issued $16.67, today $17.67 (restated: 2026-10-07)"]
         company.fetch(cost("2", date(2026, 11, 3)), first=date(2026, 11, 1), last=date(2026, 11, 30))
         said = company.statement("--issue")
         assert said.code == 2
         assert "2026-10, cost center 4711: was issued on 2026-11-20, and would be another file now" in said.err
         assert {path: path.read_bytes() for path in issued} == issued
-        said = company.verify(company.file("pdf"))
-        assert said.lines[1:] == ["openai: issued $16.67, today $17.67 (restated: 2026-10-07)"]
         said = company.statement("--issue", month="2026-11")
         assert (said.code, said.lines[-1]) == (None, "all 2 statements of 2026-11: $3.00")
         [corrected] = rows_in(company.file("csv", month="2026-11"))
@@ -193,7 +192,6 @@ def test_what_is_forgotten_or_removed_is_no_correction_and_leaves_what_was_issue
     found = replace_in_rows(warehouse, Person({"Анна Петрова": "person-1", "16.67": "person-2"}, {}))
     assert found.rows["costs.daily_costs"] == 2
     assert "ledger.issued_statements" not in found.rows
-    publish(warehouse)
     assert company.verify(company.file("pdf")).lines[1:] == ["nothing has changed since"]
     said = company.statement("--cost-center", "4711")
     assert "would be another file now" in said.err, "it has another name in it"
@@ -203,7 +201,6 @@ def test_what_is_forgotten_or_removed_is_no_correction_and_leaves_what_was_issue
     assert said.err == "no longer corrected, because some of it is not stored any more: 2026-10\n"
     assert said.lines[-1] == "all 1 statements of 2026-11: $2.00"
     Rows.of_connection("openai").delete(warehouse)
-    publish(warehouse)
     said = company.verify(company.file("pdf"))
     assert said.lines[1:] == ["openai: is not stored any more, so it is not compared"]
     assert warehouse.read("from ledger.issued_statements").num_rows == 3
