@@ -43,8 +43,8 @@ sums as (
     (own - floor(own)) * of_one as own_part,
     floor(own) * of_one + floor(own_part) as own_ones,
     floor(shared * of_one) as shared_ones,
-    -- a double has too few digits for both together: equal fractions would differ
-    round((own_part - floor(own_part))::double + (shared * of_one - shared_ones), 9) as rest
+    -- a double has too few digits for both together, or for more than six places of millions: equal fractions would differ
+    round((own_part - floor(own_part))::double + (shared * of_one - shared_ones), 6) as rest
   from amounts
   left join accounting.currencies using (currency)
   group by month, cost_center, currency
@@ -56,7 +56,7 @@ rounded as (
     (own_ones + shared_ones::decimal(18, 0) + floor(rest)::integer)::decimal(18, 0) as whole,
     sum(bill) over of_bill as billed,
     trunc(billed) * of_one + round((billed - trunc(billed)) * of_one) - sum(whole) over of_bill as ones,
-    row_number() over (of_bill order by round(rest - floor(rest), 9) desc, cost_center nulls first) as place
+    row_number() over (of_bill order by round(rest - floor(rest), 6) desc, cost_center nulls first) as place
   from sums
   window of_bill as (partition by month, currency)
 )
