@@ -54,8 +54,6 @@ REFUSED_AS_WELL: Mapping[str, str] = {
             that counts none does not say that it is whole: people on other pages would be lost in silence
         cursor/spend_included_above_on_demand cursor/spend_plan_percentages
             -> an answer that does not say how many pages there are: the dashboard sends one
-        cursor/usage_events_custom_subscription_free
-            -> nothing in the event says whether its kind is billed: a person has to decide
         cursor/usage_events_2025_free_model_without_cents
             -> a billed event without a price, also without that of the model: 0 dollars is what the dashboard shows
             beside it, not what the event says
@@ -123,7 +121,7 @@ OWN_COUNTERS: Mapping[str, str] = {
             -> a row has requests on credits and with an own key, and nobody knows how many of which
         cursor/usage_events_included_but_chargeable.json cursor/usage_events_included_nothing_charged.json
             cursor/usage_events_team_usage_based.json cursor/usage_events_ultra_chargeable.json
-            cursor/usage_events_timestamp_number_and_text.json
+            cursor/usage_events_timestamp_number_and_text.json cursor/usage_events_custom_subscription_free.json
             -> an event lacks cacheWriteTokens, so its whole input is unknown
         openrouter/activity_official_first_reference.json openrouter/activity_official_cached_tokens.json
             openrouter/activity_own_key_beside_credits.json

@@ -79,10 +79,8 @@ CHARGES = """
     Free Credit                             yes  included
     Errored, Not Charged                    yes  not_charged
     Errored, No Charge                      yes  not_charged
-    Free Credit                             -    included
-    User API Key                            -    own_key
+    Custom Subscription free                yes  included
     USAGE_EVENT_KIND_USER_API_KEY           yes  own_key
-    USAGE_EVENT_KIND_ABORTED_NOT_CHARGED    no   not_charged
     Custom Subscription                     yes  billed
     Custom Subscription                     -    -
 """
@@ -94,14 +92,17 @@ def test_what_an_amount_is() -> None:
         assert found == (None if charge == "-" else charge)
 
 
-def test_an_unknown_kind_that_is_not_billed_and_costs_nothing_is_counted(
-    answers: Answers, new_client: NewClient
-) -> None:
-    changes = {"kind": "Brand New", "isChargeable": False, "chargedCents": 0}
-    answers.faults(CURSOR, EVENTS, edit(*(put(f"usageEvents[0].{name}", value) for name, value in changes.items())))
+def test_events_that_are_not_billed_are_counted(answers: Answers, new_client: NewClient) -> None:
+    unknown = {"kind": "Brand New", "isChargeable": False, "chargedCents": 0}
+    free = {"kind": "Custom Subscription", "customSubscriptionName": "free", "isChargeable": True, "chargedCents": 20.5}
+    changes = (
+        put(f"usageEvents[{n}].{name}", event[name]) for n, event in enumerate((unknown, free)) for name in event
+    )
+    answers.faults(CURSOR, EVENTS, edit(*changes))
     rows = new_client(CURSOR).fetch(EVENTS, [DAY]).rows.to_pylist()
-    [row] = [row for row in rows if row["kind"] == "brand_new"]
-    assert (row["charge"], row["events"], row["charged_cents"]) == ("not_charged", 1, 0)
+    found = {row["kind"]: (row["charge"], row["events"], row["charged_cents"]) for row in rows}
+    assert found["brand_new"] == ("not_charged", 1, 0)
+    assert found["custom_subscription_free"] == ("included", 1, Decimal("20.5"))
 
 
 def huge(first: int) -> Iterator[dict[str, Any]]:

@@ -43,11 +43,11 @@ CHARGES: Mapping[str, str] = {
     "included": INCLUDED,
     "free": INCLUDED,
     "free_credit": INCLUDED,
+    "custom_subscription_free": INCLUDED,
     "user_api_key": OWN_KEY,
 }
 """Kind of an event -> what its amount is. Kinds that begin with ``included_in_`` name a plan; those that end with
-``not_charged`` say why there is no charge: errored, or aborted."""
-INCLUDED_IN = "included_in_"
+``not_charged`` say why there is no charge: errored, or aborted. ``custom_subscription_`` is followed by its name."""
 _ENUM = "USAGE_EVENT_KIND_"
 
 cents = partial(column, unit="cents", additive=False)
@@ -181,7 +181,7 @@ def usage_events(event: Json, path: str, parser: Parser) -> Iterator[tuple[str, 
     An event that a plan covers may lack its price: what it is worth is unknown then, and nothing is billed.
     """
     is_chargeable = event.get("isChargeable")
-    kind = normalized(event["kind"])
+    kind = normalized(f"{event['kind']} {event.pop('customSubscriptionName', None) or ''}")
     charge = charge_of(kind, is_chargeable)
     price = event.get("chargedCents")
     if charge is None:
@@ -203,7 +203,7 @@ def usage_events(event: Json, path: str, parser: Parser) -> Iterator[tuple[str, 
 def charge_of(kind: str, is_chargeable: bool | None) -> str | None:
     """What the amount of an event is; None where that is not known. The kind decides, if it is known: Cursor also calls
     events chargeable that a plan covers, or that failed. ``isChargeable`` can only make an unknown kind billed."""
-    if kind.startswith(INCLUDED_IN):
+    if kind.startswith("included_in_"):
         return INCLUDED
     if kind.endswith((NOT_CHARGED, "no_charge")):
         return NOT_CHARGED
