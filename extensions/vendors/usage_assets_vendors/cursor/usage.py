@@ -48,7 +48,6 @@ CHARGES: Mapping[str, str] = {
 }
 """Kind of an event -> what its amount is. Kinds that begin with ``included_in_`` name a plan; those that end with
 ``not_charged`` say why there is no charge: errored, or aborted. ``custom_subscription_`` is followed by its name."""
-_ENUM = "USAGE_EVENT_KIND_"
 
 cents = partial(column, unit="cents", additive=False)
 tokens = partial(column, unit="tokens")
@@ -247,7 +246,7 @@ def normalized(kind: str) -> str:
     >>> normalized("Errored, Not Charged")
     'errored_not_charged'
     """
-    return re.sub(r"[^a-z0-9]+", "_", kind.removeprefix(_ENUM).lower()).strip("_")
+    return re.sub(r"[^a-z0-9]+", "_", kind.removeprefix("USAGE_EVENT_KIND_").lower()).strip("_")
 
 
 class Activity(Item, kw_only=True):
