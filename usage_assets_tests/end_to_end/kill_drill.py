@@ -230,8 +230,9 @@ def compared(
 ) -> str:
     """What differs from the undisturbed run; empty where nothing does."""
     try:
-        tables = ours.tables()
-        different = sorted(name for name in content if name not in tables or ours.rows(name) != content[name])
+        with ours.warehouse.one_moment():
+            tables = ours.tables()
+            different = sorted(name for name in content if name not in tables or ours.rows(name) != content[name])
         different += sorted(set(tables) - content.keys())
     except WarehouseError as error:
         return str(error)
