@@ -40,6 +40,7 @@ from usage_assets.config.accounting import (
     Accounting,
     Budget,
     ConfiguredConnectionRow,
+    Dated,
     Entries,
     Entry,
     ModelName,
@@ -899,7 +900,9 @@ def _refuse_unknown_or_repeated(
         for comparable in _comparable(owners) if kind == "owners" else [unique]:
             for later, former in repeated([entry for _, entry in comparable]):
                 place, other = (file.place(table, comparable[position][0]) for position in (later, former))
-                raise SettingsError(f"{place}: says again what {other} says")
+                own_days = ", or give each days of its own (valid_from, valid_until)"
+                what_to_do = f"remove one{own_days if isinstance(entries[0][1], Dated) else ''}"
+                raise SettingsError(f"{place}: says again what {other} says: {what_to_do}")
 
 
 def _refuse_two_periods(file: TomlFile, budgets: Sequence[Budget]) -> None:

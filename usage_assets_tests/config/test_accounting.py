@@ -263,7 +263,7 @@ MISTAKES = [
         [[owner]]; project = "p"; team = "web"; user = "u"
             -> line 1: owner.1: name one of api_key, user, project, workspace
         [[owner]]; project = "p"; team = "web"; [[owner]]; project = "p"; team = "apps"
-            -> line 4: owner.2: says again what connections.toml, line 1: owner.1 says
+            -> owner.2: says again what connections.toml, line 1: owner.1 says: remove one, or give each
         [[owner]]; project = "p"; team = "web"; valid_from = 2026-01-01; connection = "openai";
             [[owner]]; project = "p"; team = "web" -> line 6: owner.2: says again what
         [[budget]]; name = "all"; amount = nan -> line 3: budget.1.amount:
