@@ -133,8 +133,9 @@ alone:
 		$(patsubst %,-e './extensions/%[forecasts$(,)mcp]',$(filter-out core,$(NEEDS) $(EXTENSION)))))
 	@$(PYTEST) -n $(WORKERS) $(if $(filter core,$(EXTENSION)),--half core usage_assets_tests,extensions/$(EXTENSION))
 
+# To collect all tests takes 15 s of CPU time.
 test-browser: $(READY)
-	@$(BIN)/python -m pytest -m browser
+	@$(BIN)/python -m pytest -m browser $$(grep -rl --include='test_*.py' mark.browser usage_assets_tests extensions)
 
 nightly: $(READY)
 	@$(BIN)/python -m usage_assets_tests.long nightly $(if $(PART),--part $(PART))

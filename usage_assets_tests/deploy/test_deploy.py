@@ -17,9 +17,6 @@ from typing import Any
 import kubernetes_validate
 import psycopg
 import pytest
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
-from kubernetes.client import ApiClient
 from psycopg.conninfo import conninfo_to_dict
 
 from usage_assets.config.settings import Settings
@@ -258,6 +255,11 @@ def test_the_chart_gets_the_storages_of_dagster_postgres_yaml() -> None:
 
 def job_of_a_run() -> dict[str, Any]:
     """What dagster-k8s posts for a run, configured as the chart configures launcher and code location."""
+    # each worker would import them, which takes 1 s
+    from dagster_k8s.container_context import K8sContainerContext  # noqa: PLC0415
+    from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job  # noqa: PLC0415
+    from kubernetes.client import ApiClient  # noqa: PLC0415
+
     launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
     [location] = VALUES["dagster-user-deployments"]["deployments"]
     of_launcher = {

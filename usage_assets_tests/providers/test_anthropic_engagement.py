@@ -4,7 +4,6 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
-from anthropic import Anthropic
 
 from usage_assets.core.days import Window
 from usage_assets.core.schema import columns
@@ -37,6 +36,8 @@ every_report = pytest.mark.parametrize("endpoint", ENGAGEMENT_ENDPOINTS, ids=NAM
 def test_a_report_is_what_the_books_say_and_what_the_official_package_reads(
     answers: Answers, endpoint: Endpoint
 ) -> None:
+    from anthropic import Anthropic  # noqa: PLC0415 - each worker would import it, which takes 3 s
+
     days = last_days(4)[:-1]
     rows = answers.new_client(PROVIDER).fetch(endpoint, days).rows
     truth = answers.sandbox.truth(days[0], days[-1])["anthropic_analytics"]

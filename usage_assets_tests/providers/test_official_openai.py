@@ -6,7 +6,6 @@ from math import fsum, isclose
 from typing import Any
 
 import pytest
-from openai import OpenAI
 
 from usage_assets.core import money
 from usage_assets.core.days import DAY, Window
@@ -28,6 +27,8 @@ ENDPOINTS = {
 
 def official(url: str, endpoint: Endpoint) -> list[Any]:
     """The results of the window, as the official package has them: it leaves following the tokens to its user."""
+    from openai import OpenAI  # noqa: PLC0415 - each worker would import it, which takes 1 s
+
     results: list[Any] = []
     query: dict[str, Any] = {
         "start_time": int(WINDOW.start.timestamp()),
