@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Annotated
 
 import duckdb
@@ -25,28 +26,11 @@ Kind = Annotated[
 ]
 ScopeId = Annotated[str, column("Its id; empty for all", personal=True)]
 ScopeName = Annotated[str, column("Its name", personal=True)]
-Low = Annotated[
-    Decimal | None,
-    column(
-        "Lower end of the range that holds four times out of five",
-        unit="USD",
-        kind="expected",
-        within=("kind",),
-        additive=False,
-    ),
-]
-High = Annotated[
-    Decimal | None,
-    column(
-        "Upper end of the range that holds four times out of five",
-        unit="USD",
-        kind="expected",
-        within=("kind",),
-        additive=False,
-    ),
-]
-
-
+of_kind = partial(column, within=("kind",), additive=False)
+expected_usd = partial(of_kind, unit="USD", kind="expected")
+billed_usd = partial(of_kind, unit="USD", kind="billed")
+Low = Annotated[Decimal | None, expected_usd("Lower end of the range that holds four times out of five")]
+High = Annotated[Decimal | None, expected_usd("Upper end of the range that holds four times out of five")]
 Rates = Annotated[
     str | None,
     column("Exchange rates with which the days so far were valued in USD, in words; null: none were needed"),
@@ -68,14 +52,7 @@ class ForecastRow(SeedRow):
     name: ScopeName
     usage_date: Annotated[date, column("UTC day")]
     expected: Annotated[
-        Decimal,
-        column(
-            "Dollars expected for the day in the end: what is stored, and in cents what is to come",
-            unit="USD",
-            kind="expected",
-            within=("kind",),
-            additive=False,
-        ),
+        Decimal, expected_usd("Dollars expected for the day in the end: what is stored, and in cents what is to come")
     ]
     low: Low
     high: High
@@ -92,24 +69,10 @@ class ForecastTotalRow(SeedRow):
     id: ScopeId
     name: ScopeName
     month: Annotated[date, column("First day of the month")]
-    settled: Annotated[
-        Decimal,
-        column(
-            "Billed on settled days (ledger.day_states)", unit="USD", kind="billed", within=("kind",), additive=False
-        ),
-    ]
-    provisional: Annotated[
-        Decimal, column("Billed so far on all other days", unit="USD", kind="billed", within=("kind",), additive=False)
-    ]
+    settled: Annotated[Decimal, billed_usd("Billed on settled days (ledger.day_states)")]
+    provisional: Annotated[Decimal, billed_usd("Billed so far on all other days")]
     expected: Annotated[
-        Decimal | None,
-        column(
-            "Dollars expected for the whole month; null: unknown, see expected_reason",
-            unit="USD",
-            kind="expected",
-            within=("kind",),
-            additive=False,
-        ),
+        Decimal | None, expected_usd("Dollars expected for the whole month; null: unknown, see expected_reason")
     ]
     low: Low
     high: High
@@ -132,49 +95,18 @@ class AnomalyRow(SeedRow):
     first_day: Annotated[date, column("First day")]
     last_day: Annotated[date, column("Last day; of a shift, the last day of the new level")]
     actual: Annotated[
-        Decimal,
-        column(
-            "What is stored, average per day; of a shift, of its first 14 days",
-            unit="measure",
-            within=("kind",),
-            additive=False,
-        ),
+        Decimal, of_kind("What is stored, average per day; of a shift, of its first 14 days", unit="measure")
     ]
-    expected: Annotated[
-        Decimal,
-        column("Expected per day, or the limit of a guardrail", unit="measure", within=("kind",), additive=False),
-    ]
-    low: Annotated[
-        Decimal | None,
-        column("Lower end of ordinary days, 80 %; null: a guardrail", unit="measure", within=("kind",), additive=False),
-    ]
-    high: Annotated[
-        Decimal | None,
-        column("Upper end of ordinary days, 80 %; null: a guardrail", unit="measure", within=("kind",), additive=False),
-    ]
+    expected: Annotated[Decimal, of_kind("Expected per day, or the limit of a guardrail", unit="measure")]
+    low: Annotated[Decimal | None, of_kind("Lower end of ordinary days, 80 %; null: a guardrail", unit="measure")]
+    high: Annotated[Decimal | None, of_kind("Upper end of ordinary days, 80 %; null: a guardrail", unit="measure")]
     score: Annotated[Decimal | None, column("Distance; null: a guardrail", unit="standard deviations", additive=False)]
     is_provisional: Annotated[bool, column("Whether a provider may still change one of its days")]
     is_open: Annotated[bool, column("Whether it is of the last two weeks and not closed")]
     driver: Annotated[str | None, column("What explains most of the difference", personal=True)]
-    volume_usd: Annotated[
-        Decimal | None,
-        column(
-            "Part of the difference per day that comes from more or less use",
-            unit="USD",
-            kind="billed",
-            within=("kind",),
-            additive=False,
-        ),
-    ]
+    volume_usd: Annotated[Decimal | None, billed_usd("Part of the difference per day that comes from more or less use")]
     price_usd: Annotated[
-        Decimal | None,
-        column(
-            "Part of the difference per day that comes from another price per token",
-            unit="USD",
-            kind="billed",
-            within=("kind",),
-            additive=False,
-        ),
+        Decimal | None, billed_usd("Part of the difference per day that comes from another price per token")
     ]
     closed_on: Annotated[
         date | None,
@@ -238,37 +170,15 @@ class BudgetStatusRow(SeedRow):
     first_day: Annotated[date, column("First day of the period")]
     last_day: Annotated[date, column("Last day of the period")]
     unit: Annotated[str, column("USD, another currency, or credits")]
-    amount: Annotated[
-        Decimal,
-        column("What may be spent in the period", unit="unit", kind="planned", within=("kind",), additive=False),
-    ]
-    settled: Annotated[
-        Decimal,
-        column(
-            "Spent on settled days (ledger.day_states)", unit="unit", kind="billed", within=("kind",), additive=False
-        ),
-    ]
-    provisional: Annotated[
-        Decimal, column("Spent so far on all other days", unit="unit", kind="billed", within=("kind",), additive=False)
-    ]
+    amount: Annotated[Decimal, of_kind("What may be spent in the period", unit="unit", kind="planned")]
+    settled: Annotated[Decimal, of_kind("Spent on settled days (ledger.day_states)", unit="unit", kind="billed")]
+    provisional: Annotated[Decimal, of_kind("Spent so far on all other days", unit="unit", kind="billed")]
     expected: Annotated[
         Decimal | None,
-        column(
-            "Expected at the end of the period; null: see expected_reason",
-            unit="unit",
-            kind="expected",
-            within=("kind",),
-            additive=False,
-        ),
+        of_kind("Expected at the end of the period; null: see expected_reason", unit="unit", kind="expected"),
     ]
-    low: Annotated[
-        Decimal | None,
-        column("Lower end of that, 80 %", unit="unit", kind="expected", within=("kind",), additive=False),
-    ]
-    high: Annotated[
-        Decimal | None,
-        column("Upper end of that, 80 %", unit="unit", kind="expected", within=("kind",), additive=False),
-    ]
+    low: Annotated[Decimal | None, of_kind("Lower end of that, 80 %", unit="unit", kind="expected")]
+    high: Annotated[Decimal | None, of_kind("Upper end of that, 80 %", unit="unit", kind="expected")]
     exhausted_on: Annotated[
         date | None,
         column(
