@@ -47,17 +47,10 @@ CostsStated = Annotated[
         is_added=True,
     ),
 ]
-NativeAmount = Annotated[
-    Decimal,
-    column(
-        "Amount as the provider states it",
-        unit="native_unit",
-        kind="cost_basis",
-        within=("currency",),
-        additive=False,
-    ),
-]
-beside_billed = partial(column, unit="native_unit", within=("currency", "cost_basis"), additive=False, is_added=True)
+dollars = partial(column, unit="USD", additive=False)
+native = partial(column, unit="native_unit", within=("currency",), additive=False)
+NativeAmount = Annotated[Decimal, native("Amount as the provider states it", kind="cost_basis")]
+beside_billed = partial(native, within=("currency", "cost_basis"), is_added=True)
 Effective = Annotated[
     Decimal | None, beside_billed("Cost with prepaid charges spread over their use; null: not stated", kind="effective")
 ]
@@ -65,12 +58,10 @@ Contracted = Annotated[Decimal | None, beside_billed("Cost at negotiated prices;
 Listed = Annotated[Decimal | None, beside_billed("Cost at list prices; null: not stated", kind="list")]
 EffectiveUsd = Annotated[
     Decimal | None,
-    column(
+    dollars(
         "Dollars of effective_amount; null where that or a rate is",
-        unit="USD",
         kind="effective",
         within=("cost_basis",),
-        additive=False,
         is_added=True,
     ),
 ]
@@ -161,14 +152,9 @@ class DailyCost(Row):
     native_amount: NativeAmount
     native_unit: NativeUnit
     currency: Currency
-    amount_usd: Annotated[
-        Decimal | None, column("The same amount; null where unknown", unit="USD", kind="cost_basis", additive=False)
-    ]
+    amount_usd: Annotated[Decimal | None, dollars("The same amount; null where unknown", kind="cost_basis")]
     usd_reason: UsdReason
-    usd_rate: Annotated[
-        Decimal | None,
-        column("What a credit, or a unit of the currency, was worth", unit="USD", kind="price", additive=False),
-    ]
+    usd_rate: Annotated[Decimal | None, dollars("What a credit, or a unit of the currency, was worth", kind="price")]
     usd_rate_source: Annotated[str | None, column("Source of the rate, as in the connections file")]
     model: ModelUsed
     usage_type: UsageType
@@ -246,14 +232,11 @@ class AllocatedCost(Row):
 
     provider: ProviderName
     source_table: Annotated[str, column("Raw table that holds the bill")]
-    native_amount: Annotated[
-        Decimal, column("Amount of this part", unit="native_unit", kind="billed", within=("currency",), additive=False)
-    ]
+    native_amount: Annotated[Decimal, native("Amount of this part", kind="billed")]
     native_unit: Annotated[str, column("dollars, cents; major or minor units of other currencies")]
     currency: Annotated[str | None, column("Currency, ISO 4217")]
     amount_usd: Annotated[
-        Decimal | None,
-        column("The dollars of the bill, split alike; null where unknown", unit="USD", kind="billed", additive=False),
+        Decimal | None, dollars("The dollars of the bill, split alike; null where unknown", kind="billed")
     ]
     usd_reason: UsdReason
     model: ModelUsed
@@ -284,12 +267,7 @@ class AllocatedCost(Row):
     all_units: Annotated[
         int | None, column("What was used by all who share the bill", unit="allocation", additive=False)
     ]
-    billed_amount: Annotated[
-        Decimal,
-        column(
-            "Amount that this is a part of", unit="native_unit", kind="billed", within=("currency",), additive=False
-        ),
-    ]
+    billed_amount: Annotated[Decimal, native("Amount that this is a part of", kind="billed")]
 
 
 class Sums(Row):
@@ -311,10 +289,7 @@ class Sums(Row):
     native_amount: NativeAmount
     native_unit: NativeUnit
     currency: Currency
-    amount_usd: Annotated[
-        Decimal | None,
-        column("The dollars that are known; null: of no row", unit="USD", kind="cost_basis", additive=False),
-    ]
+    amount_usd: Annotated[Decimal | None, dollars("The dollars that are known; null: of no row", kind="cost_basis")]
     rows_without_usd: Annotated[int, column("Rows whose amount_usd is null", unit="rows")]
     rows_of_unknown_value: Annotated[int, column("Those of them whose native_amount is not 0", unit="rows")]
     project_id: ProjectId

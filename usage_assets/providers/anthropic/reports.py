@@ -31,6 +31,8 @@ from usage_assets.provider import (
 
 tokens = partial(column, unit="tokens")
 proposals = partial(column, unit="proposals")
+cents = partial(column, unit="cents", within=("currency",), additive=False)
+billed = partial(cents, kind="billed")
 MONEY = {
     "amount_cents": Total("sum(amount_cents) filter (where upper(currency) = 'USD')"),
     "amount": Total("sum(amount_cents) filter (where upper(currency) <> 'USD')", "minor units of {}", by="currency"),
@@ -185,25 +187,10 @@ class CostReport(WhoseCost, kw_only=True, rename={"amount_cents": "amount"}):
     token_type: Annotated[str | None, column("Class of tokens, spelled as in the usage report")] = None
     context_window: ContextWindow = None
     inference_geo: InferenceGeo = None
-    amount_cents: Annotated[
-        Decimal,
-        column(
-            "Cost in minor units of currency, with fractions: cents for USD",
-            unit="cents",
-            kind="billed",
-            within=("currency",),
-            additive=False,
-        ),
-    ]
+    amount_cents: Annotated[Decimal, billed("Cost in minor units of currency, with fractions: cents for USD")]
     list_amount_cents: Annotated[
         Decimal | None,
-        added(
-            f"The same at list price, before discounts, {NAMED}: never billed",
-            unit="cents",
-            kind="list",
-            within=("currency",),
-            additive=False,
-        ),
+        cents(f"The same at list price, before discounts, {NAMED}: never billed", kind="list", is_added=True),
     ] = None
     currency: Annotated[str, column("Currency code as sent: USD")]
     occurrence: PageOccurrence = None
@@ -221,10 +208,7 @@ class CostReportControl(Row, kw_only=True):
     grain = ("currency",)
     totals = MONEY
 
-    amount_cents: Annotated[
-        Decimal,
-        column("Cost in minor units of currency", unit="cents", kind="billed", within=("currency",), additive=False),
-    ]
+    amount_cents: Annotated[Decimal, billed("Cost in minor units of currency")]
     currency: Annotated[str, column("Currency, ISO 4217")]
 
 

@@ -37,7 +37,9 @@ from usage_assets.providers.anthropic.reports import (
     ServiceTier,
     UncachedInput,
     WebSearches,
+    billed,
     bucketed,
+    cents,
     tokens,
 )
 
@@ -75,21 +77,11 @@ DIMENSIONS = frozenset(
 )
 """Dimensions that are null unless they are requested. rbac_group_id is never requested: its groups overlap."""
 
-cents = partial(column, unit="cents", additive=False)
 WorkspaceId = Annotated[str | None, column("Workspace, the default one by its id, too")]
 Model = Annotated[str | None, column("Model; none where no single one was used, as by code execution")]
 Product = Annotated[str | None, column("Product, such as chat, claude_code or cowork; none where it is not known")]
-Amount = Annotated[
-    Decimal,
-    cents(
-        "Cost after discounts, in minor units of currency, with fractions: cents for USD",
-        kind="billed",
-        within=("currency",),
-    ),
-]
-ListAmount = Annotated[
-    Decimal, cents("The same at list price, before discounts: never billed", kind="list", within=("currency",))
-]
+Amount = Annotated[Decimal, billed("Cost after discounts, in minor units of currency, with fractions: cents for USD")]
+ListAmount = Annotated[Decimal, cents("The same at list price, before discounts: never billed", kind="list")]
 CostType = Annotated[str | None, column("Kind of cost: tokens, web_search, code_execution or session_usage")]
 Currency = Annotated[str, column("Currency code as sent: USD")]
 Requests = Annotated[

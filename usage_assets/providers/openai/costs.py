@@ -6,6 +6,7 @@ live answers.
 
 import re
 from decimal import Decimal
+from functools import partial
 from typing import Annotated
 
 from usage_assets.provider import (
@@ -36,6 +37,7 @@ from usage_assets.providers.openai.usage import (
     bucketed,
 )
 
+billed = partial(column, unit="currency units", kind="billed", within=("amount_currency",), additive=False)
 MONEY = {
     "amount_usd": Total("sum(amount_value) filter (where lower(amount_currency) = 'usd')", "USD"),
     "amount": Total(
@@ -75,16 +77,7 @@ class Costs(Row, kw_only=True, rename={"amount_value": "amount.value", "amount_c
     api_source: ApiSource = None
     occurrence: PageOccurrence = None
     organization_id: Annotated[str | None, column("Organization; undocumented, sent unasked")] = None
-    amount_value: Annotated[
-        Decimal,
-        column(
-            "Cost in whole units of amount_currency: dollars for usd",
-            unit="currency units",
-            kind="billed",
-            within=("amount_currency",),
-            additive=False,
-        ),
-    ]
+    amount_value: Annotated[Decimal, billed("Cost in whole units of amount_currency: dollars for usd")]
     amount_currency: Annotated[str | None, column("Currency code as sent: lower case, may be missing")] = None
     quantity: Annotated[Decimal | None, column("Quantity billed", unit="see quantity_unit", additive=False)] = None
     quantity_unit: Annotated[str | None, column("Unit of quantity: tokens, 1000_tokens, images and others")] = None
@@ -102,16 +95,7 @@ class CostsControl(Row, kw_only=True):
     grain = ("amount_currency",)
     totals = MONEY
 
-    amount_value: Annotated[
-        Decimal,
-        column(
-            "Cost in whole units of amount_currency",
-            unit="currency units",
-            kind="billed",
-            within=("amount_currency",),
-            additive=False,
-        ),
-    ]
+    amount_value: Annotated[Decimal, billed("Cost in whole units of amount_currency")]
     amount_currency: Annotated[str | None, column("Currency, ISO 4217")] = None
 
 
