@@ -6,11 +6,8 @@ from usage_assets.assets.failures import failure
 from usage_assets.assets.location import Location, Part
 from usage_assets.assets.names import IO_MANAGER
 from usage_assets.automation.schedules import our_schedule
-from usage_assets.config.settings import SettingsError
 from usage_assets.features.port.account import port_if_configured
-from usage_assets.features.port.catalog.client import PortError
 from usage_assets.warehouse.database import Warehouse
-from usage_assets.warehouse.values import WarehouseError
 
 PRUNE_JOB = "prune"
 PRUNE_CRON = "20 4 * * *"
@@ -32,15 +29,12 @@ def build(location: Location) -> Part:
     def remove(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
         from usage_assets.features.deletion.pruning import find_old  # noqa: PLC0415 - brings SQLAlchemy with it
 
-        try:
-            with port_if_configured(settings, **location.patience) as port:
-                old = find_old(
-                    None if names.is_guest else context.instance, settings, warehouse, port.account if port else ""
-                )
-                context.log.info("removes\n%s", "\n".join(old.lines))
-                failures = old.remove(context.instance, warehouse, port)
-        except (SettingsError, PortError, WarehouseError) as error:
-            raise failure(str(error)) from None
+        with port_if_configured(settings, **location.patience) as port:
+            old = find_old(
+                None if names.is_guest else context.instance, settings, warehouse, port.account if port else ""
+            )
+            context.log.info("removes\n%s", "\n".join(old.lines))
+            failures = old.remove(context.instance, warehouse, port)
         if failures:
             raise failure(f"Port keeps {len(failures)} entities, so all rows are kept: {failures[0]}")
 

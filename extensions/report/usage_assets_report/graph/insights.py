@@ -6,7 +6,6 @@ from datetime import date
 
 import dagster as dg
 
-from usage_assets.assets.failures import failure
 from usage_assets.assets.io_manager import TABLE, column_schema
 from usage_assets.assets.names import ALONE, IO_MANAGER, Names
 from usage_assets.assets.posted import ALERTS, DIGEST, WEEK
@@ -17,7 +16,6 @@ from usage_assets.core.schema import TableRow, declared
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
-from usage_assets.warehouse.values import WarehouseError
 from usage_assets_report.insights.invariants import INVARIANTS
 
 GROUP = "report"
@@ -74,10 +72,7 @@ def build_insights(
         from usage_assets_report.insights.refresh import refresh  # noqa: PLC0415 - brings NumPy with it
 
         with_people = settings.usage_people == "names"
-        try:
-            found = refresh(warehouse, accounting, connections, last_day(), utc_today(), with_people=with_people)
-        except WarehouseError as error:
-            raise failure(str(error)) from None
+        found = refresh(warehouse, accounting, connections, last_day(), utc_today(), with_people=with_people)
         for row in filter(found.rows.__contains__, TABLES):
             yield dg.MaterializeResult(
                 asset_key=key_of(row), metadata={"dagster/row_count": len(found.rows[row]), **page}

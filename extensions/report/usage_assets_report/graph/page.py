@@ -6,9 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from usage_assets.assets.failures import failure
 from usage_assets.assets.names import ALONE, IO_MANAGER, Names
-from usage_assets.core.errors import UserError
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.published import snapshot_of
 
@@ -40,12 +38,9 @@ def build_report_asset(
 
         newest = last_day()
         period = Period.of_month(newest, newest)
-        try:
-            with snapshot_of(warehouse) as database:
-                found = read(database, period, is_page=True)
-            written = write_report(found, path, datetime.now(UTC))
-        except UserError as error:
-            raise failure(str(error)) from None
+        with snapshot_of(warehouse) as database:
+            found = read(database, period, is_page=True)
+        written = write_report(found, path, datetime.now(UTC))
         return dg.MaterializeResult(
             metadata={
                 "page": dg.MetadataValue.url(url or written.as_uri()),
