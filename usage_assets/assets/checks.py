@@ -14,6 +14,7 @@ import duckdb
 
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.posted import ADVICE, DAYS_WRONG, ONLY_SHOWN
+from usage_assets.core.errors import first
 from usage_assets.core.schema import Row
 from usage_assets.models.comparisons import Comparison, CrossCheck, Finding, comparisons_of, prepare
 from usage_assets.providers.endpoint import Control
@@ -227,5 +228,4 @@ def _fields_of(table: Table) -> Iterator[FieldNames]:
 
 
 def _in_words(texts: Sequence[str]) -> str:
-    more = f"; and {len(texts) - LISTED_TEXTS} more" if len(texts) > LISTED_TEXTS else ""
-    return "; ".join(texts[:LISTED_TEXTS]) + more
+    return "; ".join(first(texts, LISTED_TEXTS))

@@ -38,6 +38,11 @@ def by_cause(reasons: Mapping[str, Reason]) -> Mapping[Reason, Sequence[str]]:
     return dict(groups.values())
 
 
+def first(texts: Sequence[str], most: int) -> Sequence[str]:
+    """Return the first texts, and how many more there are."""
+    return [*texts[:most], *([f"and {len(texts) - most} more"] if len(texts) > most else [])]
+
+
 def one_line(text: str) -> str:
     """Return a message as one line that shows what it says."""
     return printable(" ".join(text.split()))

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from usage_assets.core.days import Window, counted, spans, windows
-from usage_assets.core.errors import by_cause
+from usage_assets.core.errors import by_cause, first
 from usage_assets.features.alerts.ended_runs import RUN, Outcome
 from usage_assets.warehouse.values import listed
 
@@ -327,8 +327,3 @@ def _ranges(days: Collection[date]) -> Ranges:
 
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
-
-
-def first(lines: Sequence[str], most: int) -> Sequence[str]:
-    """Return the first lines, and how many more there are."""
-    return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]

@@ -26,10 +26,10 @@ from usage_assets.config.settings import Settings
 from usage_assets.core.addresses import checked_url, is_loopback
 from usage_assets.core.bounded_http import only_host_logged, without_words
 from usage_assets.core.days import counted, windows
-from usage_assets.core.errors import one_line
+from usage_assets.core.errors import first, one_line
 from usage_assets.core.people import People
 from usage_assets.core.redaction import Redactor, parts_of_address
-from usage_assets.features.alerts.alarms import Cursor, Memory, Words, first, next_post
+from usage_assets.features.alerts.alarms import Cursor, Memory, Words, next_post
 from usage_assets.features.alerts.ended_runs import read_run
 from usage_assets.providers import PROVIDERS
 from usage_assets.warehouse.database import Warehouse

@@ -21,13 +21,13 @@ from usage_assets.models.connection_graph import graph_of, seeds_of
 from usage_assets.models.entities import OF_INSIGHTS, all_entities, foreign_relations
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import listed
 from usage_assets.warehouse.write import replace_slice
 
 OURS = "select identifier from ledger.port_entities where account = $account and blueprint = $blueprint"
 """A blueprint's entities in the ledger."""
 READY = "every blueprint is as it must be"
 OTHERS = "every other blueprint is as it must be"
-MOST_NAMED = 5
 
 
 @click.group()
@@ -89,9 +89,7 @@ def adopt_port(*, yes: bool) -> int:
         found = {name: leftovers(port, name, _ours(settings, port, name)) for name in blueprints_of(settings)}
         found = {name: identifiers for name, identifiers in found.items() if identifiers}
         for name, identifiers in found.items():
-            named = ", ".join(identifiers[:MOST_NAMED])
-            more = f" and {len(identifiers) - MOST_NAMED:,} more" if len(identifiers) > MOST_NAMED else ""
-            click.echo(f"{name}: entities {len(identifiers):,}: {one_line(named)}{more}")
+            click.echo(f"{name}: entities {len(identifiers):,}: {one_line(listed(identifiers))}")
         if not found:
             click.echo("no entity in Port is left of the published mappings")
             return 0

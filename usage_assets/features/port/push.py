@@ -1,12 +1,13 @@
 """Pushes until Port equals the tables, and reads Port back if the ledger may have missed a push."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import tenacity
 
 from usage_assets.core.blueprints import CONNECTION
+from usage_assets.core.errors import first
 from usage_assets.core.ticking import log_progress
 from usage_assets.features.port.catalog.client import USER_AGENT, PortClient, PortError
 from usage_assets.features.port.catalog.reconcile import compare
@@ -111,7 +112,7 @@ def in_words(report: PushReport) -> str:
         for (blueprint, reason), (first, *others) in refused.items()
     ]
     return (
-        f"Port refused {len(report.failures)} entities: {_listed(named)}. "
+        f"Port refused {len(report.failures)} entities: {'; '.join(first(named, MOST_NAMED))}. "
         f"{report.upserted} others were sent, {report.deleted} were deleted"
     )
 
@@ -120,12 +121,7 @@ def missing_in_words(report: PushReport) -> str:
     """Say what Port does not have of what was to be related to."""
     missing = [f"{blueprint} {identifier}" for blueprint, identifier in sorted(report.missing)]
     what = f"{len(missing)} entities that records should relate to are missing in Port"
-    return f"{what}; those relations stay empty: {_listed(missing)}"
-
-
-def _listed(texts: Sequence[str]) -> str:
-    more = f"; and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""
-    return "; ".join(texts[:MOST_NAMED]) + more
+    return f"{what}; those relations stay empty: {'; '.join(first(missing, MOST_NAMED))}"
 
 
 def _push(port: PortClient, ledger: PortLedger, changes: Changes, total: PushReport) -> None:

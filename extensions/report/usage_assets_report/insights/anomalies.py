@@ -10,6 +10,7 @@ from typing import TypeVar
 import duckdb
 import msgspec
 
+from usage_assets.core.errors import first
 from usage_assets.models.insights import KEPT, TOLD, AnomalyRow
 from usage_assets_report.insights.alerts import measured, scope_named
 from usage_assets_report.insights.incidents import KINDS, Incident, Odd, Row, Rows, Usual, incidents
@@ -194,9 +195,7 @@ def _evidence(incident: Incident) -> str:
             KINDS.index(each.scope.kind),
         ),
     )
-    texts = [_said(row_of(each, date.max)) for each in ordered[:SHOWN]]
-    more = len(ordered) - SHOWN
-    return "; ".join([*texts, f"and {more} more"] if more > 0 else texts)
+    return "; ".join(first([_said(row_of(each, date.max)) for each in ordered], SHOWN))
 
 
 def _said(row: AnomalyRow) -> str:
