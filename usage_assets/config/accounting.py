@@ -27,7 +27,7 @@ from pydantic import (
 )
 
 from usage_assets.core.features import missing_sections
-from usage_assets.core.money import Money, digits_of
+from usage_assets.core.money import digits_of
 from usage_assets.core.people import People, Policy
 from usage_assets.core.schema import SeedRow, column, to_arrow
 from usage_assets.providers import LOADED, PROVIDERS
@@ -629,10 +629,6 @@ class Invoice(Unique):
     def last(self) -> date:
         """No end: an invoice is for one month, so its id must not be used for another month."""
         return FOR_EVER
-
-    @property
-    def money(self) -> Money:
-        return Money(self.total, self.currency)
 
     def stated(self) -> dict[str, Any]:
         return {**self.model_dump(), "month": self.first}

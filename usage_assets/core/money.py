@@ -1,17 +1,16 @@
-"""Exact amounts: how a provider's number becomes the decimal that is stored, and what may be added to what.
+"""Exact amounts: how a provider's number becomes the decimal that is stored.
 
 No float, no Dagster, no database. Stored decimals become dollars in ``models/sql/valued.sql``, by the same rules.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
 from functools import partial, reduce
 from itertools import groupby, repeat
 from operator import attrgetter
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from iso4217 import Currency
 
@@ -149,62 +148,28 @@ def in_words(amounts: Collection[Decimal], unit: str) -> Mapping[Decimal, str]:
     """
     code, _, part = unit.partition(" ")
     digits = digits_of(code) if code in _CODES else 0
-    shown = {each: each.scaleb(-digits, _SUMS) if part in _SMALLEST else each for each in amounts}
+    shown = {each: of_minor(each, digits) if part in _SMALLEST else each for each in amounts}
     places = _CENTS if unit == "credits" else digits
-    while places < SCALE + digits and len({*map(partial(_rounded, places), shown.values())}) < len({*shown.values()}):
+    while places < SCALE + digits and len({*map(partial(_shown, places), shown.values())}) < len({*shown.values()}):
         places += 1
     name = code if code in _CODES else unit
-    return {each: with_unit(_rounded(places, value), name) for each, value in shown.items()}
+    return {each: with_unit(_shown(places, value), name) for each, value in shown.items()}
 
 
-def _rounded(places: int, amount: Decimal) -> str:
-    return f"{amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _SUMS):,f}"
+def of_minor(amount: Decimal, digits: int) -> Decimal:
+    """Convert an amount from a currency's smallest unit: 10**digits of them make one of its major unit."""
+    return amount.scaleb(-digits, _SUMS)
+
+
+def rounded(amount: Decimal, places: int) -> Decimal:
+    """Return the amount rounded to this many decimal places, half away from zero, as invoices are."""
+    return amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _SUMS)
+
+
+def _shown(places: int, amount: Decimal) -> str:
+    return f"{rounded(amount, places):,f}"
 
 
 def with_unit(number: str, unit: str) -> str:
     """Return a number that is written out with its unit: ``-$5.00``, ``5.00 EUR``; alone, if it has none."""
     return f"${number}".replace("$-", "-$") if unit == "USD" else f"{number} {unit}".rstrip()
-
-
-class UnitError(TypeError):
-    """Amounts of different units were to be added, compared or converted."""
-
-
-@dataclass(frozen=True)
-class Money:
-    """An exact amount of a currency (``unit``: its ISO 4217 code), in its major unit: dollars and not cents.
-
-    Only amounts of the same unit can be added and compared; equality is of both.
-    """
-
-    amount: Decimal
-    unit: str
-
-    @classmethod
-    def of_minor(cls, amount: Decimal, currency: str, digits: int) -> Self:
-        """Convert an amount from the currency's smallest unit: 10**digits of them make one unit."""
-        return cls(_SUMS.scaleb(amount, -digits), currency)
-
-    def __add__(self, other: Self) -> Self:
-        return type(self)(_SUMS.add(self.amount, self._same(other)), self.unit)
-
-    def __sub__(self, other: Self) -> Self:
-        return type(self)(_SUMS.subtract(self.amount, self._same(other)), self.unit)
-
-    def __lt__(self, other: Self) -> bool:
-        return self.amount < self._same(other)
-
-    def __le__(self, other: Self) -> bool:
-        return self.amount <= self._same(other)
-
-    def rounded(self, places: int) -> Self:
-        """Return the amount rounded to this many decimal places, half away from zero, as invoices are."""
-        return type(self)(self.amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _SUMS), self.unit)
-
-    def _same(self, other: object) -> Decimal:
-        if not isinstance(other, Money) or other.unit != self.unit:
-            raise UnitError(f"{self} and {other} have no common unit: convert one with a rate")
-        return other.amount
-
-    def __str__(self) -> str:
-        return f"{plain(self.amount)} {self.unit}"

@@ -1,13 +1,12 @@
 """Invoices of the connections file beside what is stored as billed."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
 
 from usage_assets.config.accounting import Invoice
 from usage_assets.core.days import end_of_month
-from usage_assets.core.money import Money, digits_of, in_words
+from usage_assets.core.money import digits_of, in_words, of_minor, rounded, total
 from usage_assets.models.costs import DailyCost, days_without_costs
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import create_or_alter
@@ -54,16 +53,13 @@ def _against(
         }
     digits = digits_of(invoice.currency)
     minor = {"cents": 2, "minor units": digits}
-    invoiced = stored = Money(Decimal(0), invoice.currency)
-    for each in invoices:
-        invoiced += each.money
-    for unit, amount in billed:
-        stored += Money.of_minor(amount, invoice.currency, minor.get(unit, 0))
-    stored = stored.rounded(max(digits, -int(invoiced.amount.as_tuple().exponent)))
-    amounts = in_words([invoiced.amount, stored.amount], invoice.currency)
+    invoiced = total(each.total for each in invoices)
+    exact = total(of_minor(amount, minor.get(unit, 0)) for unit, amount in billed)
+    stored = rounded(exact, max(digits, -int(invoiced.as_tuple().exponent)))
+    amounts = in_words([invoiced, stored], invoice.currency)
     words = (
         f"{', '.join(each.id for each in invoices)} ({invoice.connection} {invoice.month}): "
-        f"invoiced {amounts[invoiced.amount]}, stored {amounts[stored.amount]}"
+        f"invoiced {amounts[invoiced]}, stored {amounts[stored]}"
     )
     missing = len(set().union(*by_source.values())) if by_source else last.day
     if missing:

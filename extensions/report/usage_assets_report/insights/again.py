@@ -15,7 +15,7 @@ import duckdb
 
 from usage_assets.core.days import DAY
 from usage_assets.core.errors import UserError
-from usage_assets.core.money import Money, digits_of, exactly
+from usage_assets.core.money import digits_of, exactly, of_minor
 from usage_assets.core.schema import SeedRow
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.arrow import fetch_arrow
@@ -185,7 +185,7 @@ def _is_same(one: SeedRow, other: SeedRow) -> bool:
 def _in_unit(row: Mapping[str, Any], column: str, unit: str) -> Decimal:
     amount: Decimal = row[column]
     if row["native_unit"] == "minor units" and column == "native_amount" and unit != CREDITS:
-        return Money.of_minor(amount, unit, digits_of(unit)).amount
+        return of_minor(amount, digits_of(unit))
     return amount
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import duckdb
 
 from usage_assets.core.days import DAY, Window, end_of_month, end_of_quarter, start_of_month, start_of_quarter
-from usage_assets.core.money import Money, digits_of
+from usage_assets.core.money import digits_of, of_minor
 from usage_assets.models.insights import BudgetStatusRow
 from usage_assets_report.insights.forecasts import Futures, Outlook, crossed_on, estimated
 from usage_assets_report.insights.series import (
@@ -243,7 +243,7 @@ def _spent(
     """Return what each connection billed for something, in a unit."""
     asked = {"kind": kind, "id": id_, "unit": unit, "first": first, "last": newest}
     rows = [
-        (*of_it, Money.of_minor(amount, unit, digits_of(unit)).amount if scale else amount)
+        (*of_it, of_minor(amount, digits_of(unit)) if scale else amount)
         for *of_it, scale, amount in database.execute(query("spent"), asked).fetchall()
     ]
     return parts_of(rows)
