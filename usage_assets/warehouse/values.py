@@ -221,10 +221,9 @@ class Query:
 
     @cached_property
     def used_macros(self) -> Sequence[str]:
-        """The macros that the queries use, in their order."""
-        views = (view.code for view in (*self.uses, *self.views))
+        """The macros that the queries use, in their order. No stored view can use one."""
         sums = self.sums[1] if self.sums else ""
-        return self.macros_in(self.sql, *self.reconciliations, *self.inputs, *self.stated_inputs, *views, sums)
+        return self.macros_in(self.sql, *self.reconciliations, *self.inputs, *self.stated_inputs, sums)
 
     def macros_in(self, *texts: str) -> Sequence[str]:
         """Return the macros that these texts use, and those that macros among them use, in their order."""
