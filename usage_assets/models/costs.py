@@ -451,10 +451,18 @@ def _model_names(name: str, of_usage: str = "", **values: str) -> str:
 
 def _with_rules(sql: str) -> str:
     """Return a view in which what a model's name means stands for a line such as ``{model_rules of costs.provider,
-    costs.model}``, and the providers' queries for theirs."""
+    costs.model}``, the file of macros for ``{stored part_of}``, and the providers' queries for theirs."""
     rules = (SQL / "model_rules.sql").read_text()
     with_rules = re.sub(r"^\{model_rules of (.+)\}\n", lambda found: rules.replace("{name}", found[1]), sql, flags=re.M)
-    return with_providers(with_rules)
+    with_macros = re.sub(r"^\{stored (\w+)\}\n", lambda found: _stored_macros(found[1]), with_rules, flags=re.M)
+    return with_providers(with_macros)
+
+
+def _stored_macros(file: str) -> str:
+    """Return macros as a stored view can use them: its readers have no temporary ones."""
+    text = (SQL / "macros" / f"{file}.sql").read_text().replace("temp macro", "macro")
+    names = "|".join(re.findall(r"macro (\w+)\(", text))
+    return re.sub(rf"\b({names})\(", r"costs.\1(", text)
 
 
 _OWNED = {

@@ -1,5 +1,5 @@
 -- every cost once: what costs.tag_shares splits in its parts, everything else whole. The parts of a row add up to it to the last
--- digit, as those of macros/part_of.sql do, which a view cannot use
+-- digit
 -- reads: costs.allocated_costs_named, costs.tag_shares, accounting.tag_allocations
 -- columns: costs.allocated_costs_named
 -- column native_amount: Amount; of a bill that tags split, the part of the tag [native_unit; cost_basis; within currency]
@@ -14,6 +14,7 @@
 -- column costs.by_tag.amount_usd: Sum in dollars; null where a part has no dollar value. Add within one cost_basis only
 --   [USD; cost_basis]
 -- column costs.by_tag.rows_without_usd: Rows of the sum that have no dollar value, also those of an amount of 0 [rows]
+{stored part_of}
 create or replace view costs.tagged_costs as
 with
 bills as (
@@ -37,83 +38,21 @@ split as (
     and shares.api_key_id is not distinct from bills.api_key_id
     and bills.cost_basis = 'billed'
 ),
--- a division of HUGEINTs costs a microsecond: two for each amount
-places as (
+shares as (
   select
     *,
-    abs(replace(native_amount::varchar, '.', '')::hugeint) as native_places,
-    abs(replace(amount_usd::varchar, '.', '')::hugeint) as usd_places
+    costs.share_of(native_amount, tag_units, all_tag_units) as native_share,
+    costs.share_of(amount_usd, tag_units, all_tag_units) as usd_share,
+    [tag, tag_allocation] as tie
   from split
-),
-whole as (
-  select *, native_places // all_tag_units as native_whole, usd_places // all_tag_units as usd_whole
-  from places
-),
-rests as (
-  select
-    *,
-    (native_places - native_whole * all_tag_units) * tag_units as native_rest,
-    (usd_places - usd_whole * all_tag_units) * tag_units as usd_rest
-  from whole
-),
-more as (
-  select *, native_rest // all_tag_units as native_more, usd_rest // all_tag_units as usd_more
-  from rests
-),
-parts as (
-  select
-    *,
-    native_whole * tag_units + native_more as native_rounded,
-    usd_whole * tag_units + usd_more as usd_rounded,
-    native_rest - native_more * all_tag_units as native_lost,
-    usd_rest - usd_more * all_tag_units as usd_lost
-  from more
 )
 select
-  * exclude (
-    bill,
-    native_places,
-    usd_places,
-    native_whole,
-    usd_whole,
-    native_rest,
-    usd_rest,
-    native_more,
-    usd_more,
-    native_rounded,
-    usd_rounded,
-    native_lost,
-    usd_lost
-  )
+  * exclude (bill, native_share, usd_share, tie)
     replace (
-      (
-        sign(native_amount) * (
-          native_rounded
-          + if(
-            row_number() over (
-              partition by connection, usage_date, bill
-              order by native_lost desc, tag, tag_allocation
-            ) <= native_places - sum(native_rounded) over (partition by connection, usage_date, bill),
-            1,
-            0
-          )
-        )::decimal(38, 0) * 0.000000000000000000000001
-      )::decimal(38, 24) as native_amount,
-      (
-        sign(amount_usd) * (
-          usd_rounded
-          + if(
-            row_number() over (
-              partition by connection, usage_date, bill
-              order by usd_lost desc, tag, tag_allocation
-            ) <= usd_places - sum(usd_rounded) over (partition by connection, usage_date, bill),
-            1,
-            0
-          )
-        )::decimal(38, 0) * 0.000000000000000000000001
-      )::decimal(38, 24) as amount_usd
+      costs.part_of(native_share, connection, usage_date, bill, tie) as native_amount,
+      costs.part_of(usd_share, connection, usage_date, bill, tie) as amount_usd
     )
-from parts
+from shares
 union all by name
 from costs.allocated_costs_named
 anti join accounting.tag_allocations using (connection);
