@@ -22,21 +22,26 @@ from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import STORED
 from usage_assets.warehouse.views import HAS_VIEW
 
-IDS: Mapping[str, str] = {lookup.row.table: "id" for lookup in LOOKUPS if lookup.is_of_one_organization} | {
-    endpoint.row.table: name
+IDS: Mapping[tuple[str, str], str] = {
+    (lookup.row.table, "id"): lookup.row.table for lookup in LOOKUPS if lookup.is_of_one_organization
+} | {
+    (row.table, name): f"{provider.name} {name}"
     for provider in PROVIDERS.values()
-    for endpoint in provider.endpoints
-    for name in parameters_of(endpoint.path)
-    if name in endpoint.row.__struct_fields__
+    for path, row in (
+        *((endpoint.path, endpoint.row) for endpoint in provider.endpoints),
+        *((lookup.path, lookup.row) for lookup in provider.lookups),
+    )
+    for name in parameters_of(path)
+    if name != "id" and name in row.__struct_fields__
 }
-"""Table -> the column of an id that only one organization has."""
+"""Table and column of ids that only one organization has -> what they are ids of. A seat may list several."""
 ALWAYS = Window(date.min, date.max)
 SAME_DAYS = """
 select
   one.connection as one,
   other.connection as other,
-  any_value(one.table_name) as table_name,
-  any_value(one.id) as id,
+  min(one.table_name) as table_name,
+  min(one.id) as id,
   (
     select list(distinct mine.usage_date order by mine.usage_date)
     from ledger.stored_days as mine
@@ -48,7 +53,7 @@ select
       and theirs.row_count > 0
   ) as days
 from ids as one
-join ids as other using (table_name, id)
+join ids as other using (kind, id)
 where one.connection < other.connection
 group by one.connection, other.connection
 having len(days) > 0
@@ -134,8 +139,9 @@ def same_use(warehouse: Warehouse, connections: Sequence[Connection], days: Wind
     configured = {connection.name: connection for connection in connections}
     tables = set(warehouse.read(STORED)["name"].to_pylist())
     ids = " union ".join(
-        f"select '{table}' as table_name, connection, {column} as id from {table}"
-        for table, column in IDS.items()
+        f"select '{table}' as table_name, '{kind}' as kind, connection, "
+        f"unnest(string_split({column}, ', ')) as id from {table}"
+        for (table, column), kind in IDS.items()
         if table in tables
     )
     if not ids:

@@ -1,6 +1,7 @@
 """The emulated reports of GitHub about Copilot: one day a request, without pages. Metrics are files behind links.
 
-An enterprise has one organization here, so both are answered the same use. Facts: @octokit/openapi-types 29.0.1 and
+An enterprise has one organization here, so both are answered the same use. Its report of all products leaves out what
+belongs to a cost center, unless that is asked for; its summary has all. Facts: @octokit/openapi-types 29.0.1 and
 docs.github.com, as listed in fixtures/README.md; the shape ``repeated`` is what others have recorded.
 """
 
@@ -62,8 +63,10 @@ REPORTS_SINCE = date(2025, 10, 10)
 METRICS = "/orgs/{organization}/copilot/metrics/reports"
 METRICS_OF_ENTERPRISE = "/enterprises/{enterprise}/copilot/metrics/reports"
 VERSIONS = ("2022-11-28", "2026-03-10")
-COST_CENTERS: Mapping[str, tuple[str, frozenset[str]]] = {"cc-research": ("Research", frozenset(("GPT-5",)))}
-"""Id -> name, and the models whose use it pays for."""
+COST_CENTERS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "cc-research": ("Research", frozenset(("GPT-5", "Copilot Enterprise")))
+}
+"""Id -> name, and the models and seats that it pays for."""
 OTHER_SPELLINGS: Mapping[str, Mapping[str, str]] = {
     "premium_requests": {"ai-credits": "AI credits", "Copilot AI Credits": "copilot_premium_request"},
     "billing_usage": {
@@ -149,6 +152,7 @@ def _billing(path: str, ledger: Ledger, shapes: Shapes) -> list[BaseRoute]:
             bad_parameter,
         ),
         endpoint(f"{path}/usage", lambda request: _all_products(ledger, shapes, request), bad_parameter),
+        endpoint(f"{path}/usage/summary", lambda request: _summary(ledger, shapes, request), bad_parameter),
     ]
 
 
@@ -227,18 +231,40 @@ def _metered(ledger: Ledger, shapes: Shapes, report: str, request: Request) -> d
         rows += ledger.rows("github_copilot", "ai_credits", day)
     envelope = {"timePeriod": {"year": day.year, "month": day.month, "day": day.day}, **whose}
     if cost_center:
-        name, models = COST_CENTERS.get(cost_center, ("", frozenset()))
-        others = frozenset().union(*(taken for _, taken in COST_CENTERS.values()))
-        rows = [
-            row for row in rows if (row["model"] not in others if cost_center == "none" else row["model"] in models)
-        ]
-        envelope["costCenter"] = {"id": cost_center, "name": name}
+        rows = _paid_by(cost_center, rows)
+        envelope["costCenter"] = {"id": cost_center, "name": COST_CENTERS.get(cost_center, ("",))[0]}
     return {**envelope, "usageItems": [*_sent(rows, shapes, report)]}
 
 
-def _all_products(ledger: Ledger, shapes: Shapes, request: Request) -> dict[str, Any]:
-    whose, day, _cost_center = _asked(request)
+def _paid_by(cost_center: str, rows: Iterable[Row]) -> list[Row]:
+    """What a cost center pays for; ``none``: what belongs to none."""
+    others = frozenset().union(*(taken for _, taken in COST_CENTERS.values()))
+    _, own = COST_CENTERS.get(cost_center, ("", frozenset()))
+    named = [(row, row.get("model", row["sku"])) for row in rows]
+    return [row for row, name in named if (name not in others if cost_center == "none" else name in own)]
+
+
+def _summary(ledger: Ledger, shapes: Shapes, request: Request) -> dict[str, Any]:
+    """All products over all organizations, repositories and cost centers."""
+    whose, day, cost_center = _asked(request)
     rows = ledger.rows("github_copilot", "billing_usage", day)
+    items: dict[str, Row] = {}
+    for row in _sent(_paid_by(cost_center, rows) if cost_center else rows, shapes, "billing_usage"):
+        del row["repository"]
+        row["grossQuantity"], price = row.pop("quantity"), row["pricePerUnit"]
+        row |= {f"{part}Quantity": row[f"{part}Amount"] / price for part in ("discount", "net")}
+        same = items.setdefault(row["sku"], row)
+        if same is not row:
+            same |= {name: same[name] + row[name] for name in row if name.endswith(("Quantity", "Amount"))}
+    period = {"year": day.year, "month": day.month, "day": day.day}
+    return {"timePeriod": period, **whose, "usageItems": [*items.values()]}
+
+
+def _all_products(ledger: Ledger, shapes: Shapes, request: Request) -> dict[str, Any]:
+    whose, day, cost_center = _asked(request)
+    rows = ledger.rows("github_copilot", "billing_usage", day)
+    if "enterprise" in whose:
+        rows = _paid_by(cost_center or "none", rows)
     organization = whose.get("organization", COPILOT_ORGANIZATION)
     return {"usageItems": [_item(row, day, organization) for row in _sent(rows, shapes, "billing_usage")]}
 

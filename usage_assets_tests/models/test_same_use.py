@@ -26,6 +26,7 @@ from usage_assets_tests.models.stated import listed
 from usage_assets_tests.snapshot import settings_of
 from usage_assets_tests.terminal import Terminal, examined
 from usage_assets_vendors.github_copilot.billing import BillingUsage
+from usage_assets_vendors.github_copilot.lookups import Seats
 
 SECRET = "sk-a-secret-of-two"
 
@@ -142,7 +143,8 @@ FEW = f"endpoints = {{ {COSTS_ONLY}, users = false, project_api_keys = false, se
 def test_one_organization_through_two_keys_and_an_enterprise_and_its_organization_are_told_of(
     terminal: Terminal, sandbox: Sandbox, warehouse_with_views: NewWarehouse
 ) -> None:
-    """The bill of both names the organization. That an organization's bill may lack a cost center, nothing shows."""
+    """The seats of the enterprise name the organization. That an organization's bill may lack a cost center, nothing
+    shows."""
     terminal.set(GITHUB_COPILOT_BASE_URL=f"{sandbox.base_url}/github_copilot")
     (terminal.folder / "token").write_text("github-copilot-sandbox-token")
     others = ("ai_credits", "premium_requests", "users_1_day", "organization_1_day", "seats", "budgets")
@@ -177,7 +179,7 @@ def test_one_organization_through_two_keys_and_an_enterprise_and_its_organizatio
         of_keys,
     )
     assert of_enterprise.startswith("FAIL"), of_enterprise
-    assert "the same id in github_copilot.billing_usage (of both)" in of_enterprise
+    assert "the same id in github_copilot.seats (of both)" in of_enterprise
     lacking = [line for line in said.lines if "is not in the reports of its organizations" in line]
     assert [line.split(":")[0] for line in lacking] == ["OK    connection organization"]
     of_amount = next(n for n, line in enumerate(page) if line.startswith("How much in "))
@@ -204,13 +206,15 @@ DAY = last_days(1)[0]
 
 
 def stored_of(terminal: Terminal, names: Mapping[type[Row], Sequence[str]]) -> None:
-    """Store a day of reports of connections that have the same id: the bill states it, a project is listed."""
+    """Store a day of reports of connections that have the same id: listed (a project, a seat) or stated by the bill."""
     days = Days(terminal.warehouse)
+    for row in (Projects, Seats):
+        with days.warehouse.transaction() as database:
+            create_or_alter(database, Table(row))
+    listed(days, Seats.table, connection="enterprise", id="alice", organization="another, of both")
     for report, connections in names.items():
-        of = {"organization": "of both"} if report is BillingUsage else {}
         for name in connections:
+            of = {"organization": "of both"} if name == "organization" else {}
             days.spent(report, raw(report, connection=name, usage_date=DAY, **of), connection=name, first=DAY)
             if report is Costs:
-                with days.warehouse.transaction() as database:
-                    create_or_alter(database, Table(Projects))
                 listed(days, Projects.table, connection=name, id="of both")

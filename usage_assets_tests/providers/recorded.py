@@ -194,7 +194,9 @@ def _metered(body: Json, day: date) -> Json:
 
 
 def _billed(body: Json, day: date) -> Json:
-    """GitHub's rows of months, as if they were of a day."""
+    """GitHub's rows of months, as if they were of a day. The summary has no date in a row."""
+    if "timePeriod" in body:
+        return _metered(body, day)
     return body | {"usageItems": [item | {"date": str(day)} for item in body["usageItems"]]}
 
 

@@ -33,7 +33,6 @@ NOT_PLAYED: Mapping[str, str] = {
     for several, why in cases("""
         cursor.pooled_usage -> the pool of a contract is asked for with the key of an organization, and ours is a team's
         cursor.billing_groups -> groups repeat the spend of their members: the product has no table for them
-        github_copilot.billing_usage_summary -> the summary repeats billing_usage: the product has no table for it
         openai/costs_dashboard_export_2025_10.tsv openai/costs_dashboard_export_30_decimals.csv
             openai/costs_dashboard_export_short_row.csv openai/usage_completions_dashboard_export_two_rows.tsv
             -> a file of the dashboard: the product asks the API
@@ -146,6 +145,7 @@ STILL_REFUSED: Mapping[str, str] = {
         github_copilot/premium_requests_answering_ai_credits -> \.unitType .*: there is no unit
         github_copilot/premium_requests_fractions_without_amounts -> \.unitType .*: there is no unit
         github_copilot/billing_usage_without_date -> \.discountAmount .*: the field is missing
+        github_copilot/billing_usage_summary_net_not_gross_minus_discount -> \.sku .*: the field is missing
         github_copilot/ai_credits_cloud_agent_sku -> \.grossAmount .*: the field is missing
     """)
 }

@@ -99,12 +99,16 @@ def test_credits_that_two_reports_state_are_billed_once_also_while_the_report_th
 
 
 def test_an_enterprise_is_read_by_its_own_paths(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Its reports state the same use. Entities in Port are of organizations."""
+    """Its reports state the same use, and seats that a cost center pays for. Entities in Port are of organizations."""
     days, entities = last_days(1), "entities/githubCopilotUserUsage"
+    truth = sandbox.truth(days[0], days[0])["github_copilot"]
     variables = environment_of(sandbox, tmp_path, 'enterprise = "acme"\nendpoints = { budgets = true }\n')
     with open_project(sandbox, tmp_path, variables) as project:
         assert project.fetch("copilot", days, "billing_usage", "users_1_day", "organization_1_day", entities).success
         assert project.look_up("copilot").success
+        billed = [row for row in project.rows("github_copilot.bill") if row["charge"] in ("seats", "metered")]
+        assert money.total(row["net_amount"] for row in billed) == truth["copilot_usd"]
+        assert not any(row["other_fields"] for row in billed)
         assert all(row["enterprise_id"] for row in project.rows("github_copilot.organization_1_day"))
         assert project.rows("github_copilot.users_1_day")
         assert project.rows("port_entities.githubCopilotUserUsage") == []

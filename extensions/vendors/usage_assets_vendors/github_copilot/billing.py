@@ -153,16 +153,19 @@ class PremiumRequests(Metered, kw_only=True, rename="camel"):
 def metered_items(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
     """The items of an answer, which have no date: the answer states it. Raises ShapeError for another day's."""
     answer, path = item["answer"], f"{path}.answer"
-    period = answer["timePeriod"]
-    stated = tuple(period.get(name) for name in ("year", "month", "day"))
-    if parser.day is None or stated != (parser.day.year, parser.day.month, parser.day.day):
-        what = "-".join(str(part) for part in stated if part is not None)
-        raise ShapeError(f"{path}.timePeriod", parser.day, f"date {what} is not the requested day")
+    _refuse_other_days(answer["timePeriod"], path, parser)
     for place, record in _items(answer, path):
         record["unit"] = unit_of(record)
         if record["unit"] not in (AI_CREDITS, REQUESTS):
             raise _unknown_unit(place, parser, record)
         yield place, record
+
+
+def _refuse_other_days(period: Json, path: str, parser: Parser) -> None:
+    stated = tuple(period.get(name) for name in ("year", "month", "day"))
+    if parser.day is None or stated != (parser.day.year, parser.day.month, parser.day.day):
+        what = "-".join(str(part) for part in stated if part is not None)
+        raise ShapeError(f"{path}.timePeriod", parser.day, f"date {what} is not the requested day")
 
 
 def unit_of(record: Json) -> str | None:
@@ -194,10 +197,14 @@ class BilledAnswer(msgspec.Struct, rename="camel"):
     """What is read of a whole answer about all products."""
 
     usage_items: list[dict[str, object]]
+    time_period: TimePeriod | None = None
 
 
 class BilledDay(Item, kw_only=True, rename={"start": "asked_for"}):
-    """The answer for one day. GitHub dates a whole month on its first day if it is asked for no day."""
+    """The answer for one day. GitHub dates a whole month on its first day if it is asked for no day.
+
+    An enterprise is asked for the summary: unless a cost center is named, the report leaves out all that belong to one.
+    """
 
     start: Moment
     answer: BilledAnswer
@@ -205,7 +212,8 @@ class BilledDay(Item, kw_only=True, rename={"start": "asked_for"}):
 
 class BillingUsage(Row, kw_only=True, rename="camel"):
     """One row per connection, day, product, SKU, unit, price, organization, repository and cost center: all that GitHub
-    bills, without models. Items of one day that differ in nothing but their time are added up.
+    bills, without models. Items of one day that differ in nothing but their time are added up. Of an enterprise it is
+    the summary: all organizations, repositories and cost centers in one, and none is named.
 
     Costs are computed from Copilot's seats (unit_type user-months) and use of GitHub Models, as github_copilot.bill
     says. AI credits and premium requests are those of github_copilot.ai_credits and github_copilot.premium_requests
@@ -242,10 +250,16 @@ class BillingUsage(Row, kw_only=True, rename="camel"):
 
 def billed_items(item: Json, path: str, parser: Parser) -> Iterator[tuple[str, Json]]:
     """The items of an answer. Raises ShapeError for an item of another day, and for an unknown unit of Copilot."""
-    for place, record in _items(item["answer"], f"{path}.answer"):
-        stated = record.pop("date", None)
+    answer, path = item["answer"], f"{path}.answer"
+    if is_summary := "timePeriod" in answer:
+        _refuse_other_days(answer["timePeriod"], path, parser)
+    for place, record in _items(answer, path):
+        stated = parser.day if is_summary else record.pop("date", None)
         if str(stated)[:10] != str(parser.day):
             raise ShapeError(place, parser.day, f"date {stated} is not the requested day")
+        if is_summary:
+            quantities = {name: record.pop(f"{name}Quantity", None) for name in ("gross", "discount", "net")}
+            record["quantity"] = quantities["gross"]
         record["unit"] = unit_of(record)
         if record["unit"] is None and "copilot" in str(record.get("product")).lower():
             raise _unknown_unit(place, parser, record)
@@ -355,7 +369,7 @@ GITHUB_COPILOT = Provider(
         one_day(
             name="billing_usage",
             path=f"{BILLING}/usage",
-            or_path=f"{OF_ENTERPRISE}/usage",
+            or_path=f"{OF_ENTERPRISE}/usage/summary",
             row=BillingUsage,
             item=BilledDay,
             records=billed_items,
