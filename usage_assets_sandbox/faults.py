@@ -63,6 +63,8 @@ async def _status(options: Mapping[str, Any], _scope: Scope, _answer: Answer) ->
     if options["status"] == 204:
         return Response(status_code=204)
     body = options.get("body", {"error": {"message": "a fault set through /control/faults"}})
+    if isinstance(body, str):
+        return HTMLResponse(body, options["status"])
     return json_response(body, options["status"], options.get("headers"))
 
 
@@ -311,7 +313,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "status": Kind(_status, {"status": int}, {"body": object, "headers": dict}),  # an error
+    "status": Kind(_status, {"status": int}, {"body": object, "headers": dict}),  # an error; a text is a web page
     "ungroupable": Kind(_ungroupable, {"days": list}, {"dimension": str, "message": str}),  # a refusal
     "delay": Kind(_delay, {"seconds": (int, Decimal)}),  # the real answer, late
     "drip": Kind(_drip, {"seconds": (int, Decimal)}),  # the real answer in 20 pieces, so many seconds apart

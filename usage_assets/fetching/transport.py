@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
+from html import unescape
 from importlib.metadata import version
 from io import BytesIO
 from threading import Event, Lock
@@ -75,6 +76,8 @@ NOTHING_STORED = "It was not stored"
 CHECK_THE_WAY = "Check the network, HTTPS_PROXY and the base URL"
 _STARTS_WITH_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ISO_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.I | re.S)
+"""The title of a web page: a proxy or a content network has answered, and not the provider."""
 INCOMPLETE = "It was not stored, because the answer is not complete"
 
 
@@ -107,7 +110,7 @@ class ProviderError(Exception):
 
 
 class PermanentError(ProviderError):
-    """Asking again does not help: a 4xx other than 429, an answer of unknown shape, pages without end."""
+    """Asking again does not help: a 4xx that limits no rate, an answer of unknown shape, pages without end."""
 
 
 class NotServedYetError(PermanentError):
@@ -428,6 +431,9 @@ class Transport(Failures):
 
     def _refused(self, place: str, days: Sequence[date], response: httpx.Response, content: bytes) -> ProviderError:
         status, reason = response.status_code, self._reason(response, content)
+        page = None if response.is_redirect else _TITLE.search(content[:LONGEST_READ])
+        if page:
+            reason = self._safe(f"a web page, {unescape(page[1].decode(errors='replace'))}")
         if status == httpx.codes.NO_CONTENT:
             what = f"204 from GET {response.url.path}: there is no report"
             return self.failure(NotServedYetError, place, what, LATER, cause="204: there is no report", days=days)
@@ -435,15 +441,16 @@ class Transport(Failures):
         request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
         asked = f"{response.request.method} {response.url.path}"
         what = f"{status} from {asked}: {reason}{f' (request {request_id})' if request_id else ''}"
-        cause = f"{self._provider.company} {_verb(status)} ({status}: {reason})"
-        facts: dict[str, Any] = {"cause": cause, "status": status, "reason": reason, "days": days}
+        known = httpx.codes.TOO_MANY_REQUESTS if _limits_the_rate(response) else status
+        cause = f"{self._provider.company} {_verb(known)} ({status}: {reason})"
+        facts: dict[str, Any] = {"cause": cause, "status": known, "reason": reason, "days": days}
         if status == httpx.codes.BAD_REQUEST and (to_come := _too_recent(self._provider, reason, days)):
             return self.failure(NotServedYetError, place, what, LATER, **facts | {"days": to_come})
-        if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        if known == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             error = self.failure(TransientError, place, what, **facts)
-            error.retry_after = _retry_after(response.headers.get("retry-after", ""))
+            error.retry_after = _retry_after(response.headers)
             return error
-        return self.failure(PermanentError, place, what, self.advice(status), **facts)
+        return self.failure(PermanentError, place, what, CHECK_THE_WAY if page else self.advice(status), **facts)
 
     def _link_refused(
         self, place: str, days: Sequence[date], response: httpx.Response, _content: bytes
@@ -454,7 +461,7 @@ class Transport(Failures):
         what = f"{status} from the link to the report at {response.url.host}: {reason}"
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             error = self.failure(TransientError, place, what, cause=what, status=status, days=days)
-            error.retry_after = _retry_after(response.headers.get("retry-after", ""))
+            error.retry_after = _retry_after(response.headers)
             return error
         kind, advice = (LinkRefusedError, LATER) if status in _LINK_REFUSED else (PermanentError, NOTHING_STORED)
         return self.failure(kind, place, what, advice, cause=what, days=days)
@@ -501,12 +508,28 @@ def _too_recent(provider: Provider, reason: str, days: Sequence[date]) -> Sequen
     return [day for day in days if str(day) > max(named)] if named else ()
 
 
-def _retry_after(value: str) -> float:
-    """Seconds of a ``Retry-After`` header, which may be a date; 0 for a stale or unreadable one."""
-    if value.strip().isdecimal():
+def _limits_the_rate(response: httpx.Response) -> bool:
+    """Whether the answer limits the rate. GitHub says so with 403, too, and then with one of these headers."""
+    if response.status_code != httpx.codes.FORBIDDEN:
+        return response.status_code == httpx.codes.TOO_MANY_REQUESTS
+    return "retry-after" in response.headers or _is_used_up(response.headers)
+
+
+def _is_used_up(headers: Mapping[str, str]) -> bool:
+    return headers.get("x-ratelimit-remaining") == "0"
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds of a ``Retry-After`` header, which may be a date, or until a rate that is used up begins anew; 0 for a
+    stale or unreadable one."""
+    value = headers.get("retry-after", "").strip()
+    if value.isdecimal():
         return float(value)
     try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
+        if not value and _is_used_up(headers):
+            moment = datetime.fromtimestamp(int(headers["x-ratelimit-reset"]), UTC)
+        else:
+            moment = parsedate_to_datetime(value)
+    except (KeyError, ValueError, OverflowError, OSError):
         return 0
     return max(0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -646,6 +646,10 @@ class Case:
 TOKEN_REFUSED = "The page token is invalid, have you modified the query parameters?"
 IN_AN_HOUR, AN_HOUR_AGO = "Fri, 20 Nov 2026 09:00:00 GMT", "Fri, 20 Nov 2026 07:00:00 GMT"
 NO_PAUSE = {"longest_delay": 0.001}
+PROXY = f"""<!DOCTYPE html>
+{"<!--[if lt IE 7]> <html class='no-js ie6 oldie'> <![endif]-->" * 40}
+<head><title>api.anthropic.com | 525: SSL handshake failed</title></head>"""
+"""As Cloudflare sends it, which has such lines before the title."""
 
 CASES = [
     replace(case, name=name)
@@ -678,6 +682,8 @@ CASES = [
         "JSON without has_more": Case(kind("replace", body={"data": []})),
         "400": Case(status(400)),
         "401": Case(status(401)),
+        "403, a limited rate": Case(status(403, "API rate limit exceeded", retry_after="7"), client=NO_PAUSE),
+        "403, the page of a proxy": Case(kind("status", status=403, body=PROXY)),
         "403, a missing scope": Case(status(403, "Missing scopes: api.usage.read.")),
         "404": Case(status(404)),
         "any other 4xx": Case(status(418)),

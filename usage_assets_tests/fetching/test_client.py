@@ -97,19 +97,31 @@ def test_recorded_refusals_are_permanent_and_keep_their_words(
     assert len(answers.sandbox.requests()) == 1 + asked_with_less
 
 
+AN_HOUR_AGO, IN_AN_HOUR = "1795158000", "1795165200"
+
+
 @pytest.mark.parametrize(
-    ("retry_after", "seconds"),
+    ("status", "headers", "seconds"),
     [
-        ("1", "Again in 0.3 s"),
-        ("Fri, 20 Nov 2026 09:00:00 GMT", "Again in 0.3 s"),
-        ("-1", "Again in 0.0 s"),
+        (429, {"retry-after": "1"}, "Again in 0.3 s"),
+        (429, {"retry-after": "Fri, 20 Nov 2026 09:00:00 GMT"}, "Again in 0.3 s"),
+        (429, {"retry-after": "-1"}, "Again in 0.0 s"),
+        (403, {"retry-after": "1"}, "Again in 0.3 s"),  # GitHub's secondary limit
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": IN_AN_HOUR}, "Again in 0.3 s"),  # and its primary one
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": AN_HOUR_AGO}, "Again in 0.0 s"),
+        (502, {"x-ratelimit-remaining": "9", "x-ratelimit-reset": IN_AN_HOUR}, "Again in 0.0 s"),
     ],
 )
 def test_retry_after_is_honoured_up_to_the_longest_delay(
-    answers: Answers, new_client: NewClient, caplog: pytest.LogCaptureFixture, retry_after: str, seconds: str
+    answers: Answers,
+    new_client: NewClient,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    headers: dict[str, str],
+    seconds: str,
 ) -> None:
     provider, endpoint = ENDPOINTS["anthropic/cost_report"]
-    answers.faults(provider, endpoint, refused(429, headers={"retry-after": retry_after}, calls=[1]))
+    answers.faults(provider, endpoint, refused(status, headers=headers, calls=[1]))
     new_client(provider, longest_delay=0.3).fetch(endpoint, [DAY])
     assert seconds in caplog.text
 

@@ -126,7 +126,7 @@ class Trial:
         place, _, line = error.message.removeprefix(f"{provider.name} {self.target.endpoint.name} ").partition(": ")
         assert place in {str(window) for window in self.windows}
         assert reads(self.case, self.target, line), f"not as the table says: {line}"
-        assert provider.advice.get(error.status or 0, "") in line
+        assert "a web page" in line or provider.advice.get(error.status or 0, "") in line
         assert len(line) < LONGEST_LINE
         assert "\n" not in line
         assert KEYS[provider.name] not in repr(error)
