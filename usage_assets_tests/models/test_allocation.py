@@ -334,13 +334,15 @@ OF_OPENAI = {
         bob      Output               50             output_tokens {OF_CALL}
         """,
     ),
-    "where cache writes are billed apart, written tokens go with them, and a service tier with its own": Case(
+    "where cache writes are billed apart, written tokens go with them; a tier has its own, a long context shares": Case(
         """
-        line_item                  amount_value
-        gpt-5, input               2
-        gpt-5, cache writes        8
-        priority | gpt-5, output   9
-        gpt-5, output              4
+        line_item                    amount_value
+        gpt-5, input                 2
+        gpt-5, input, long context   4
+        gpt-5, cache writes          8
+        priority | gpt-5, output     9
+        gpt-5, output                4
+        gpt-5, output, long context  12
         """,
         """
         user_id  service_tier  input_tokens  input_cached_tokens  input_cache_write_tokens  output_tokens
@@ -349,13 +351,17 @@ OF_OPENAI = {
         bob      priority      0             -                    -                         5
         """,
         f"""
-        user_id  usage_type    native_amount  basis
-        alice    cache writes  8              input_cache_write_tokens {OF_CALL}
-        alice    input         1              {WRITTEN}
-        alice    output        3              output_tokens {OF_CALL}
-        bob      input         1              {WRITTEN}
-        bob      output        1              output_tokens {OF_CALL}
-        bob      output        9              output_tokens {OF_CALL}
+        user_id  usage_type            native_amount  basis
+        alice    cache writes          8              input_cache_write_tokens {OF_CALL}
+        alice    input                 1              {WRITTEN}
+        alice    input, long context   2              {WRITTEN}
+        alice    output                3              output_tokens {OF_CALL}
+        alice    output, long context  9              output_tokens {OF_CALL}
+        bob      input                 1              {WRITTEN}
+        bob      input, long context   2              {WRITTEN}
+        bob      output                1              output_tokens {OF_CALL}
+        bob      output                9              output_tokens {OF_CALL}
+        bob      output, long context  3              output_tokens {OF_CALL}
         """,
     ),
     "costs may name the snapshot of a model where usage does not, or the other way around": Case(
@@ -397,6 +403,16 @@ OF_OPENAI = {
         b-2026-04-21  -        unattributed
         c-2026-04-21  bob      tokens
         """,
+    ),
+    "whisper is what costs call whisper-1": Case(
+        "line_item\nwhisper",
+        "user_id  model      seconds\nalice    whisper-1  30\nbob      whisper-1  10",
+        """
+        user_id  model      native_amount  allocation
+        alice    whisper-1  75             seconds
+        bob      whisper-1  25             seconds
+        """,
+        UsageAudioTranscriptions,
     ),
     "a line item for text, audio or images alone is split by their tokens": Case(
         "\n".join(("line_item", *(f"gpt-5, {kind}" for kind in KINDS.values()))),

@@ -39,12 +39,13 @@ LINE_ITEMS: Mapping[str | None, tuple[str | None, str | None]] = {
             priority | gpt-5.6-sol, output, long context -> gpt-5.6-sol -> output, long context
             gpt-image-2-2026-04-21 text, input -> gpt-image-2-2026-04-21 -> text input
             web search tool calls | gpt-4o -> gpt-4o -> web search tool calls
+            whisper -> whisper-1 -> whisper
         """)
     },
     "web search tool calls": (None, "web search tool calls"),
     **dict.fromkeys(("Image models, input, high", "gpt-5,input", "gpt-5, ", ", input", " ", "", None), (None, None)),
 }
-"""Line item -> its model and type of usage. Those with a bar, a modality or a long context are of bills of 2026."""
+"""Line item -> its model and type of usage. Those with a bar, a modality or a long context, and whisper, are of bills of 2026."""
 
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)

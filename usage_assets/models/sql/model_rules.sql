@@ -80,7 +80,7 @@ forms as (
       ('MiniMax', ['minimax'], 'minimax-m\d(\.\d)?(-(lightning|highspeed))?'),
       ('Cursor', ['composer'], 'composer-\d(\.\d)?'),
       ('Perplexity', ['sonar'], 'sonar(-(pro|reasoning|deep-research))*'),
-      ('Microsoft', ['mai'], 'mai-code-\d(-flash)?'),
+      ('Microsoft', ['mai'], 'mai-code-\d(\.\d)?(-flash)?'),
       ('Microsoft', ['phi'], 'phi-\d(\.\d)?(-(mini|small|medium|moe|multimodal|vision|reasoning|plus|instruct|4k|8k|128k))*')
   ) as forms(developer, first_words, form)
 ),

@@ -6,6 +6,7 @@
 --   item, tokens that were written go with that.
 -- * Costs may name the snapshot (gpt-image-2-2026-04-21) where usage names the model, or the other way around, as seen of
 --   images: one is the other where neither is used or billed under its own name in that project on that day.
+-- * No report says whose request had a long context: what is billed for it ("gpt-5, output, long context") goes with all tokens.
 -- * Where no report counts tokens of the model: with its images, characters or seconds.
 -- * A line item that names a service tier ("priority | gpt-5, output") goes with tokens of that tier alone, and the others
 --   of the day, project and model with the others. No line item says what went through the Batch API.
@@ -108,7 +109,7 @@ lines as (
   select
     rowid as bill,
     *,
-    replace(regexp_replace(lower(usage_type), '[ _]tokens$', ''), '_', ' ') as measure,
+    replace(regexp_replace(lower(usage_type), '[ _]tokens$|, long context$', ''), '_', ' ') as measure,
     string_split(grouped_by, ',') as granted
   from costs.daily_costs
   where cost_basis = 'billed' and source_table = 'openai.costs'

@@ -1,5 +1,6 @@
 -- what an OpenAI line item says: "gpt-5, cached input", "priority | gpt-5, output", "gpt-image-1 text, input" and "web search tool
 -- calls | gpt-4o" have a model and a kind of usage; one without a comma, such as "web search tool calls", is a kind of usage by itself.
+-- "whisper" is a model, too: usage calls it whisper-1.
 -- It is no stable grammar: anything else stays whole, and is counted (costs.daily_costs, line_items_unparsed)
 create or replace temp macro line_item_parts(line_item) as
   case
@@ -17,5 +18,10 @@ create or replace temp macro line_item_parts(line_item) as
         usage_type := split_part(line_item, ' | ', 1)
       )
     when regexp_full_match(line_item, '[^,|]*[^,|\s][^,|]*')
-      then struct_pack(service_tier := '', model := null::varchar, modality := '', usage_type := line_item)
+      then struct_pack(
+        service_tier := '',
+        model := if(line_item = 'whisper', 'whisper-1', null),
+        modality := '',
+        usage_type := line_item
+      )
   end;
