@@ -45,7 +45,8 @@ LINE_ITEMS: Mapping[str | None, tuple[str | None, str | None]] = {
     "web search tool calls": (None, "web search tool calls"),
     **dict.fromkeys(("Image models, input, high", "gpt-5,input", "gpt-5, ", ", input", " ", "", None), (None, None)),
 }
-"""Line item -> its model and type of usage. Those with a bar, a modality or a long context, and whisper, are of bills of 2026."""
+"""Line item -> its model and type of usage. Whisper and those with a bar, a modality or a long context are of bills of
+2026."""
 
 
 EXACT = Context(prec=76, rounding=ROUND_HALF_UP)
