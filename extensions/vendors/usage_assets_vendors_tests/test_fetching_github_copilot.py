@@ -1,10 +1,12 @@
 """GitHub's billing reports: what their items become, and which are refused."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
 from usage_assets_tests.fetching.conftest import DAY, Answers, NewClient
 from usage_assets_tests.fetching.refusals import edit, put
+from usage_assets_tests.providers import recorded
 from usage_assets_vendors.github_copilot.billing import GITHUB_COPILOT
 
 [USAGE] = [endpoint for endpoint in GITHUB_COPILOT.endpoints if endpoint.name == "billing_usage"]
@@ -38,3 +40,15 @@ def test_items_of_one_day_that_differ_in_their_time_are_added_up(answers: Answer
         0,
     )
     assert (row["sku"], row["price_per_unit"], row["other_fields"]) == ("Copilot Business", 19, None)
+
+
+def test_what_github_adds_to_its_metrics_is_kept_and_is_no_unknown_field() -> None:
+    """But for how it computed a row: that changes where the row does not."""
+    kept = {"users_1_day_official_ai_credits.json": "used_", "organization_1_day_repeats_users.json": "daily_"}
+    bodies = {body.path.name: body for body in recorded.every_body() if body.folder == "github_copilot"}
+    for name, field in kept.items():
+        [(_, rows)] = recorded.rows_of(bodies[name])
+        [row] = rows.to_pylist()
+        assert row["other_fields"] is None
+        assert f'"{field}' in row["breakdown"]
+        assert not re.search("etl_id|_partition|created_at", str(row))

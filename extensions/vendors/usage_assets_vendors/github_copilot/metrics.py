@@ -4,6 +4,7 @@ An answer is a list of links to files on another host. Source: docs.github.com, 
 schema. No answer has been seen live.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -29,7 +30,11 @@ from usage_assets.provider import (
     column,
 )
 
-FRAME_OF_TOTALS = frozenset(("day_totals", "report_start_day", "report_end_day", "organization_id", "enterprise_id"))
+BOOKKEEPING = frozenset(("etl_id", "day_partition", "entity_id_partition", "created_at"))
+"""How GitHub computed and keeps a row. It is not stored: it may change where the row does not."""
+FRAME_OF_TOTALS = BOOKKEEPING.union(
+    ("day_totals", "report_start_day", "report_end_day", "organization_id", "enterprise_id")
+)
 """What stands around the rows of a file in another form: one object with a list of days."""
 
 count = partial(column, unit="count")
@@ -49,7 +54,7 @@ OrganizationId = Annotated[str | None, column("GitHub's id of the organization")
 EnterpriseId = Annotated[str | None, column("GitHub's id of the enterprise")]
 Breakdown = Annotated[
     str | None,
-    column("totals_by_* and the like as sent, as JSON: the same counts once more, by feature, model, language or IDE"),
+    column("What else GitHub counts, as JSON; totals_by_*: the same counts again, by feature, model, language or IDE"),
 ]
 
 
@@ -164,7 +169,9 @@ def download_links(answer: Json, window: Window) -> Sequence[str]:
     return report.download_links
 
 
-CUTS = frozenset(("ai_adoption_phase",))
+MORE = re.compile(r"(totals_by|used|distinct)_|(daily|weekly|monthly)_(active|passive)_|ai_adoption_phase$")
+"""Fields that GitHub adds again and again: cuts, and who used which feature."""
+COLUMNS = frozenset((*Users1Day.__struct_encode_fields__, *Organization1Day.__struct_encode_fields__))
 OF_REQUESTS = frozenset(Organization1Day.__struct_encode_fields__)
 
 
@@ -191,7 +198,8 @@ def _row(fields: Json, path: str, parser: Parser) -> tuple[str, Json]:
     for name in ("user_id", "organization_id", "enterprise_id"):
         if isinstance(fields.get(name), int) and not isinstance(fields[name], bool):
             fields[name] = str(fields[name])
-    cuts = {name: fields.pop(name) for name in [*fields] if name.startswith("totals_by_") or name in CUTS}
+    fields = {name: value for name, value in fields.items() if name not in BOOKKEEPING}
+    cuts = {name: fields.pop(name) for name in fields.keys() - COLUMNS if MORE.match(name)}
     if isinstance(requests := fields.get("pull_requests"), dict):
         cuts["pull_requests"] = requests
         fields["pull_requests"] = {name: requests[name] for name in requests if f"pull_requests.{name}" in OF_REQUESTS}
