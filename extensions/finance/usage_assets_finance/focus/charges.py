@@ -35,8 +35,9 @@ from usage_assets_finance.focus.meters import described, object_in
 money = partial(column, unit="currency units", additive=False)
 
 MARKETPLACE = ("Claude in Microsoft Foundry*", "*paygo-*tokens")
-"""Meters of models in the Marketplace of Azure. The service of their charges is that of everything sold there: ``Azure
-Marketplace`` in Services.csv of Microsoft's FinOps toolkit, ``SaaS`` in Cost Management, or none."""
+"""Meters of models in the Marketplace of Azure: SkuMeter in FOCUS 1.2, x_SkuMeterName before. The service of their
+charges is that of everything sold there: ``Azure Marketplace`` in Services.csv of Microsoft's FinOps toolkit, ``SaaS``
+in Cost Management, or none."""
 HOSTED = (
     "Amazon Bedrock*",
     "*(Amazon Bedrock Edition)",  # models of other vendors, billed through the AWS Marketplace
@@ -54,7 +55,7 @@ SERVICES = (
     *HOSTED,
     "x_SkuMeterCategory=Foundry Models",
     "x_SkuMeterSubcategory=Azure OpenAI*",
-    *(f"x_SkuMeterName={meter}" for meter in MARKETPLACE),
+    *(f"{column}={meter}" for column in ("SkuMeter", "x_SkuMeterName") for meter in MARKETPLACE),
     "ServiceProviderName=fal*",
     "PublisherName=Anthropic*",
     "OpenAI*",

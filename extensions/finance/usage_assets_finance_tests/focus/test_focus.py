@@ -612,10 +612,13 @@ MARKETPLACE = (
 as public notes on two subscriptions have it."""
 
 
-def test_models_of_a_marketplace_are_taken_whose_service_is_that_of_everything_sold_there(tmp_path: Path) -> None:
-    names = ("ServiceName", "PublisherName", "x_SkuMeterName", "BilledCost")
-    sold = [dict(zip(names, map(str, each), strict=True)) for each in MARKETPLACE]
-    write(tmp_path / "bill.csv", [on("2026-11-02", SkuMeter="", **each) for each in sold], (*COLUMNS, names[2]))
+@pytest.mark.parametrize("meter", ["x_SkuMeterName", "SkuMeter"])  # until FOCUS 1.0, and since 1.2
+def test_models_of_a_marketplace_are_taken_whose_service_is_that_of_everything_sold_there(
+    tmp_path: Path, meter: str
+) -> None:
+    names = ("ServiceName", "PublisherName", meter, "BilledCost")
+    sold = [{"SkuMeter": "", **dict(zip(names, map(str, each), strict=True))} for each in MARKETPLACE]
+    write(tmp_path / "bill.csv", [on("2026-11-02", **each) for each in sold], [*{*COLUMNS, meter}])
     rows = read(tmp_path)
     assert by_day([row for row in rows if row["left_out_rows"] is None]) == {DAYS[0]: 1 + 2 + 4 + 8}
     assert by_day([row for row in rows if row["left_out_rows"]]) == {DAYS[0]: 16}
