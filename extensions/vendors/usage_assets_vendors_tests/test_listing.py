@@ -75,6 +75,17 @@ def test_a_bundle_is_known_or_an_error(sandbox: Sandbox, fetch: Fetch) -> None:
         sandbox.mend()
 
 
+def test_a_page_of_budgets_is_full_with_ten(sandbox: Sandbox, fetch: Fetch) -> None:
+    """GitHub sends no more, and need not say whether there is another page."""
+    provider, lookup = EVERY_LOOKUP["github_copilot/budgets"]
+    about = {"budget_type": "ProductPricing", "budget_product_sku": "copilot", "budget_scope": "organization"}
+    budgets = [{"id": str(n), **about} for n in range(12)]
+    for call, page in enumerate((budgets[:10], budgets[10:]), start=1):
+        body = {"budgets": page}
+        sandbox.faults({"route": route(provider, lookup), "fault": "replace", "body": body, "calls": [call]})
+    assert len(fetch(provider, lookup).items) == 12
+
+
 def test_a_page_of_persons_who_came_before_is_no_repeated_page(sandbox: Sandbox, fetch: Fetch) -> None:
     """The list of an enterprise has a person once for each organization: such a page has no new person."""
     seats = [

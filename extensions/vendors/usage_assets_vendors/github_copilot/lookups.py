@@ -9,7 +9,7 @@ import msgspec
 
 from usage_assets.provider import CreatedAt, Json, Lookup, LookupRow, ShapeError, column
 
-PER_PAGE = 100
+PER_PAGE, BUDGETS_PER_PAGE = 100, 10
 """The most that GitHub answers with. A page with fewer items is the last."""
 BUNDLES = frozenset(("ai_credits",))
 SELECTORS = {
@@ -109,7 +109,7 @@ def numbered_page(
 def page_of_budgets(body: Json, after: str | None) -> Json:
     """A page of budgets. In 2026, the reference's examples have a list ``budget_product_skus`` where its schema has one
     ``budget_product_sku``, and say whether there is another page."""
-    page = numbered_page(body, after, items="budgets")
+    page = numbered_page(body, after, items="budgets", per_page=BUDGETS_PER_PAGE)
     page.pop("total_count", None)
     page["has_more"] = page.pop("has_next_page", page["has_more"])
     page["data"] = [
@@ -204,7 +204,7 @@ LOOKUPS = (
         cursor="page",
         items="budgets",
         page=page_of_budgets,
-        params={"per_page": str(PER_PAGE)},
+        params={"per_page": str(BUDGETS_PER_PAGE)},
         default_on=False,
         left_out=("budget_alerting", "consumed_amount", "budget_product_skus"),
     ),
