@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import sqlalchemy
 import sqlalchemy.exc
 import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 
@@ -42,17 +43,18 @@ def workspace_of(folder: Path) -> Path:
 
 def dagster_home() -> Path:
     """DAGSTER_HOME, or the current folder if it holds dagster.yaml. Raises SettingsError where there is neither."""
-    if configured := configured_home():
-        home = Path(configured)
-        if not home.is_absolute() or not home.is_dir():
-            raise SettingsError(f"DAGSTER_HOME: {configured} is not the absolute path of a folder")
-        return home
-    if Path(CONFIGURATION.name).is_file():
-        return Path.cwd()
-    raise SettingsError(
-        "DAGSTER_HOME: not set, and the current folder holds no dagster.yaml: "
-        "set it, start this in the folder of usage-assets, or make this folder a home with usage-assets dev"
-    )
+    configured = configured_home()
+    home = Path(configured) if configured else Path.cwd()
+    if not home.is_absolute() or not home.is_dir():
+        raise SettingsError(f"DAGSTER_HOME: {configured} is not the absolute path of a folder")
+    if not configured and not Path(CONFIGURATION.name).is_file():
+        raise SettingsError(
+            "DAGSTER_HOME: not set, and the current folder holds no dagster.yaml: "
+            "set it, start this in the folder of usage-assets, or make this folder a home with usage-assets dev"
+        )
+    if sqlalchemy.make_url(f"sqlite:///{home}").database != str(home):  # its files would be in another folder
+        raise SettingsError(f"DAGSTER_HOME: {home}: Dagster misreads ? and % in a path: use a folder without them")
+    return home
 
 
 def make_home() -> bool:

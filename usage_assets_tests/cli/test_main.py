@@ -432,6 +432,11 @@ def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
     """):
         variables = dict([setting.split("=")])
         refused_with(terminal, variables, *RANGE, "--connection", "openai", complaint=complaint)
+    for name in ("what?", "a%20b"):
+        (home := terminal.folder / name).mkdir()
+        complaint = f"DAGSTER_HOME: {home}: Dagster misreads ? and % in a path"
+        refused_with(terminal, {"DAGSTER_HOME": str(home)}, *RANGE, complaint=complaint)
+        assert not [*home.iterdir()], "nor is anything made in another folder"
     refused_with(terminal, NO_KEYS, *RANGE, complaint="connection openai: no key: set OPENAI_ADMIN_KEY")
     words = ("--start", "2026-02-30", "--end", LATEST)
     refused_with(terminal, NO_KEYS, *words, complaint="start '2026-02-30' is not a day: write YYYY-MM-DD")
