@@ -20,10 +20,13 @@ def reason_of(failed: StepFailed | None) -> str:
     """The message of our own failures, or of the first cause."""
     if failed and failed.user_failure_data and failed.user_failure_data.description:
         return one_line(failed.user_failure_data.description)
-    error = failed.error if failed else None
+    return _first_cause(failed and failed.error) or "it gives no reason"
+
+
+def _first_cause(error: Any) -> str | None:
     while error and error.cause:
         error = error.cause
-    return one_line(error.message.partition(": ")[2] or error.message) if error else "it gives no reason"
+    return one_line(error.message.partition(": ")[2] or error.message) if error else None
 
 
 DAYS = "failed_days"
@@ -80,6 +83,14 @@ def failed_steps(instance: dg.DagsterInstance, run_id: str) -> Mapping[str, Step
     """Step of a run -> why it failed."""
     events = [entry.dagster_event for entry in instance.all_logs(run_id, dg.DagsterEventType.STEP_FAILURE)]
     return {str(event.step_key): event.step_failure_data for event in events if event}
+
+
+def not_begun(instance: dg.DagsterInstance, run_id: str) -> str | None:
+    """Why a run that failed without a step could not begin, such as a connections file that cannot be read; None where
+    its process died."""
+    events = [entry.dagster_event for entry in instance.all_logs(run_id, dg.DagsterEventType.ENGINE_EVENT)]
+    reasons = [_first_cause(getattr(event and event.event_specific_data, "error", None)) for event in events]
+    return next((f"it could not begin: {reason}" for reason in reasons if reason), None)
 
 
 def last_failures(instance: dg.DagsterInstance, assets: Collection[dg.AssetKey]) -> Mapping[dg.AssetKey, StepFailed]:

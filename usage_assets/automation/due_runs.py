@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, Self
 import dagster as dg
 import msgspec
 
-from usage_assets.assets.failures import days_of, failed_steps, reason_of
+from usage_assets.assets.failures import days_of, failed_steps, not_begun, reason_of
 from usage_assets.assets.names import Names
 from usage_assets.automation.jobs import ACCOUNTING_JOB, CONNECTION_TAG, range_tags
 from usage_assets.config.accounting import RELEASED, ConfiguredConnectionRow
@@ -396,13 +396,16 @@ def is_over(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
 def _failures(instance: dg.DagsterInstance, work: Work, names: Names) -> Sequence[Failed]:
     """Return the assets of a run that failed; all of them, if it does not say which."""
     steps = {names.key(name).to_python_identifier(): name for name in work.assets}
+    records = instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: work.run}), limit=1)
+    runs = [record.dagster_run.run_id for record in records]
     failures = [
         Failed(steps[step], days_of(failed), reason_of(failed)[:REASON_LENGTH])
-        for record in instance.get_run_records(dg.RunsFilter(tags={RUN_KEY_TAG: work.run}), limit=1)
-        for step, failed in failed_steps(instance, record.dagster_run.run_id).items()
+        for run in runs
+        for step, failed in failed_steps(instance, run).items()
         if step in steps
     ]
-    return failures or [Failed(name, (), DIED, at_once=True) for name in work.assets]
+    died = next((reason[:REASON_LENGTH] for run in runs if (reason := not_begun(instance, run))), DIED)
+    return failures or [Failed(name, (), died, at_once=True) for name in work.assets]
 
 
 def digest(seed: Seed) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy
+from dagster._core.events import EngineEventData
+from dagster_shared.error import SerializableErrorInfo
 
 from usage_assets.automation import due_runs
 from usage_assets.automation.jobs import ACCOUNTING_JOB
@@ -396,8 +398,15 @@ def test_a_run_that_was_killed_is_asked_for_again_at_once_twice_and_then_with_pa
     assert daemon.tick() == [WHOLE]
     daemon.end(dg.DagsterEventType.RUN_FAILURE)
     assert daemon.tick() == []
+    assert "openai/costs (the run ended without a reason)" in str(daemon.said)
     daemon.later(minutes=40)
     assert daemon.tick() == [WHOLE]
+    (run,) = daemon.under_way()
+    why = SerializableErrorInfo("SettingsError: connections.toml: not a TOML file\n", [], "SettingsError")
+    daemon.instance.report_engine_event("Could not load job definition.", run, EngineEventData(error=why))
+    daemon.end(dg.DagsterEventType.RUN_FAILURE)
+    assert daemon.tick() == []
+    assert "openai/costs (it could not begin: connections.toml: not a TOML file)" in str(daemon.said)
 
 
 def test_days_that_are_due_again_right_after_a_run_that_succeeded_are_not_asked_for_at_once(daemon: Daemon) -> None:

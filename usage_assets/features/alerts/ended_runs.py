@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from usage_assets.assets.failures import cause_of, days_of, reason_of
+from usage_assets.assets.failures import cause_of, days_of, not_begun, reason_of
 from usage_assets.assets.names import ALONE, Names
 from usage_assets.assets.posted import ADVICE, ALERTS, DAYS_WRONG, DIGEST, ONLY_SHOWN, WEEK
 from usage_assets.automation.jobs import CONNECTION_TAG, days_of_run
@@ -104,6 +104,7 @@ def read_run(instance: dg.DagsterInstance, record: dg.RunRecord, names: Names = 
             }
             weeks |= {facts[WEEK]: facts[DIGEST]} if facts.keys() >= {WEEK, DIGEST} else {}
     if run.status is dg.DagsterRunStatus.FAILURE and not failures:
+        died = not_begun(instance, run.run_id) or died
         failures[whole] = Reason(died, died)
     elif run.status is dg.DagsterRunStatus.SUCCESS:
         succeeded.append(whole)
