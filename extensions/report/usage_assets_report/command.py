@@ -11,7 +11,6 @@ from usage_assets.config.days import last_day, parse_days
 from usage_assets.config.settings import Settings, SettingsError
 from usage_assets.core.days import utc_today
 from usage_assets.models.connection_graph import seeds_of
-from usage_assets.models.costs import bring_up_to_date
 from usage_assets.models.stated import difference
 from usage_assets.warehouse.opened import warehouse_at
 from usage_assets.warehouse.readable import ONE_THREAD
@@ -74,17 +73,16 @@ def refresh_insights(settings: Settings) -> None:
 
     connections, stored = [each.name for each in settings.connections()], warehouse_now(settings)
     if stored.exists:
-        bring_up_to_date(stored, seeds_of(settings)[0])
         with stored.transaction(keep=False) as database:
             if unlike := difference(database, settings, is_required=True):
                 raise SettingsError(f"--refresh: {unlike}; nothing was computed")
-    publish_copy(settings)
     refresh(
         warehouse_at(settings.warehouse),
         settings.accounting(),
         settings.connections(),
         last_day(settings),
         utc_today(),
+        seeds_of(settings)[0],
     )
     publish_copy(settings)
     with warehouse_now(settings).reading() as database:

@@ -17,7 +17,7 @@ def build(location: Location) -> Part:
     settings, names, everywhere = location.settings, location.names, location.everywhere
     costs, insights = names.key(COSTS), names.keys(ASSETS)
     newest = partial(last_day, settings)
-    computed = build_insights(location.accounting, settings, newest, [costs], everywhere, names)
+    computed = build_insights(location.accounting, location.money, settings, newest, [costs], everywhere, names)
     page = build_report_asset(settings.report_path, settings.usage_report_url, newest, [costs, *insights], names)
     sensor = build_report_sensor(names, running=any(each.has_access or each.shard for each in everywhere))
     return Part(

@@ -16,6 +16,7 @@ from usage_assets.core.schema import TableRow, declared
 from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, ForecastRow, ForecastTotalRow
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Seed
 from usage_assets_report.insights.invariants import INVARIANTS
 
 GROUP = "report"
@@ -37,6 +38,7 @@ ASSETS = tuple(asset_of(row) for row in TABLES)
 
 def build_insights(
     accounting: Accounting,
+    seed: Seed,
     settings: Settings,
     last_day: Callable[[], date],
     costs: Collection[dg.AssetKey],
@@ -72,7 +74,7 @@ def build_insights(
         from usage_assets_report.insights.refresh import refresh  # noqa: PLC0415 - brings NumPy with it
 
         with_people = settings.usage_people == "names"
-        found = refresh(warehouse, accounting, connections, last_day(), utc_today(), with_people=with_people)
+        found = refresh(warehouse, accounting, connections, last_day(), utc_today(), seed, with_people=with_people)
         for row in filter(found.rows.__contains__, TABLES):
             yield dg.MaterializeResult(
                 asset_key=key_of(row), metadata={"dagster/row_count": len(found.rows[row]), **page}

@@ -8,13 +8,15 @@ import duckdb
 
 from usage_assets.config.accounting import Accounting
 from usage_assets.config.settings import Connection
-from usage_assets.models.costs import unreadable
+from usage_assets.models.costs import bring_up_to_date, unreadable
 from usage_assets.models.model import money_seed
 from usage_assets.models.same_use import same_use
 from usage_assets.models.stated import refuse_none
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
+from usage_assets.warehouse.published import publish
 from usage_assets.warehouse.readable import ONE_THREAD
+from usage_assets.warehouse.values import Seed
 from usage_assets_report.entries import Metric, WhatIf
 from usage_assets_report.insights.compute import Insights, compute
 from usage_assets_report.insights.doubts import doubts_of
@@ -30,15 +32,21 @@ def refresh(
     connections: Sequence[Connection],
     newest: date,
     today: date,
+    seed: Seed,
     *,
     with_people: bool = False,
 ) -> Insights:
     """Store forecasts, anomalies, budgets, list prices and users' metrics as of ``newest``. Raises WarehouseError.
 
+    What an earlier release has left is brought up to date first: after an upgrade, nothing else may run before.
+
     Metrics that cannot be used are an alert, and those that are stored stay. What is stored meanwhile is not in them.
     Where entries are stored, and the process knows none, its budgets would be gone: that is refused.
     """
     began, stated = datetime.now(UTC), stated_in(accounting, [each.name for each in connections])
+    if warehouse.exists:
+        bring_up_to_date(warehouse, replace(seed, stores="never"))
+        publish(warehouse)
     with warehouse.reading() as database:  # first: to open a database that does not exist would make it
         same = [*same_use(warehouse, connections)]
         database.execute(ONE_THREAD)
