@@ -49,8 +49,8 @@ from usage_assets.local.home import configured_home, dagster_home, damaged_files
 from usage_assets.local.workers import HOLDING_A_PLACE, is_lost, last_heard_of
 from usage_assets.models.connection_graph import seeds_of
 from usage_assets.models.costs import ALLOCATIONS, COSTS, SUMS, VIEWS, DailyCost
+from usage_assets.models.due import PUSH, WANTED, Due, due_days, in_words
 from usage_assets.models.due import VIEWS as VIEWS_OF_DUE
-from usage_assets.models.due import WANTED, Due, due_days, in_words
 from usage_assets.models.entities import ENTITIES
 from usage_assets.models.same_use import billed_by_both, refuse_same_use, same_use
 from usage_assets.models.stated import difference
@@ -157,7 +157,7 @@ select
   slice,
   max(usage_date) as newest,
   count(distinct usage_date) as days,
-  sum(row_count)::bigint as row_count
+  max(written_at) as written_at
 from ledger.stored_days
 group by connection, table_name, slice
 order by connection, table_name, slice
@@ -461,6 +461,10 @@ def _warehouse(
     yield Finding(Level.OK, "warehouse", f"{warehouse.database} {state}")
     if not stored:
         yield Finding(Level.WARN, "warehouse", "no day is stored yet: run usage-assets backfill, or backfill in the UI")
+    if stored and (newest := max(row["written_at"] for row in stored)) > _latest():
+        text = f"what was stored at {newest:%Y-%m-%d %H:%M} UTC {SET_BACK}, or is ahead on another host"
+        way_out = "Set it right (NTP): days that were fetched early are due when they have come"
+        yield Finding(Level.WARN, "warehouse", f"{text}. {way_out}")
     yield from _differing(warehouse, {row["table_name"]: row["newest"] for row in stored})
     written = _written(definitions)
     for row in stored:
@@ -816,7 +820,8 @@ def _resting(state: InstigatorState | None) -> Iterator[Finding]:
             first = min(trouble.rests_until for _, trouble in troubles)
             text = f"failed and rest: {listed((what for what, _ in troubles), MOST_REASONS)} ({troubles[0][1].reason})"
             again = f"The next attempt is at {datetime.fromtimestamp(first, UTC):%Y-%m-%d %H:%M} UTC"
-            now = f"usage-assets backfill --due --connection {connection}"
+            push = " --push" if any(name.endswith(PUSH) for name in (*each.assets, *each.assets_aside)) else ""
+            now = f"usage-assets backfill --due --connection {connection}{push}"
             yield Finding(Level.WARN, f"connection {connection}", f"{text}. {again}, or now: {now}")
 
 

@@ -19,7 +19,7 @@ import click
 
 from usage_assets.cli.interrupts import CTRL_C, end, noticed
 from usage_assets.cli.terminal import guard_terminals, open_closed_streams
-from usage_assets.core.errors import UserError, one_line
+from usage_assets.core.errors import ANOTHER_USER, UserError, one_line
 from usage_assets.core.features import features, missing_commands
 from usage_assets.core.private import keep_private
 
@@ -94,7 +94,8 @@ def _run(arguments: Sequence[str] | None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try again when it ends
         if isinstance(error, BrokenPipeError):  # who read it has what it wanted
             sys.exit(1)
-        _refuse(f"{error.filename or 'stdout'}: {error.strerror or error}")
+        way_out = f": {ANOTHER_USER}" if isinstance(error, PermissionError) else ""
+        _refuse(f"{error.filename or 'stdout'}: {error.strerror or error}{way_out}")
 
 
 def _refuse(message: str) -> NoReturn:

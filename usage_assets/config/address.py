@@ -47,4 +47,4 @@ def env_file() -> Mapping[str, str | None]:
 
 def unreadable(error: Exception) -> SettingsError:
     """Return what to say of an ``.env`` that is no text, or that may not be read."""
-    return SettingsError(f"{ENV_FILE}: cannot be read: {error}")
+    return SettingsError(f"{ENV_FILE}: cannot be read: {getattr(error, 'strerror', None) or error}")

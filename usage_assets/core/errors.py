@@ -10,6 +10,9 @@ from usage_assets.core.redaction import redacted
 _NUMBERS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 """What differs between two failures of one cause: runs, days and other numbers."""
 
+ANOTHER_USER = "run this as the user who owns it, or give this one access"
+"""What to do where permission is denied."""
+
 
 class UserError(Exception):
     """Something that a person can put right: what is wrong, where, and what to do, in one line."""

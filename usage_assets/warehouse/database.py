@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import tenacity
 
-from usage_assets.core.errors import first_line
+from usage_assets.core.errors import ANOTHER_USER, first_line
 from usage_assets.core.schema import declarations
 from usage_assets.core.ticking import log_progress
 from usage_assets.warehouse.arrow import fetch_arrow
@@ -292,6 +292,8 @@ class Warehouse(ReadableFile):
         damage = _DAMAGE.search(message)
         if any(os.strerror(number) in message for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
             return f"{message.rstrip('.!')}: make room, then run this again; what is stored stays"
+        if any(os.strerror(number) in message for number in (errno.EACCES, errno.EROFS)):
+            return f"{message.rstrip('.!')}: {ANOTHER_USER}"
         if not damage:
             return missing_table(message)
         file, copy = Path(self.database), self.published

@@ -364,7 +364,9 @@ def test_schedules_and_sensors_are_running_unless_a_person_says_otherwise_and_a_
     failing = state_of("weekly_reconcile_schedule", InstigatorStatus.DECLARED_IN_CODE)
     at = int(NOW.timestamp())
     failed = {"codex_usage": Trouble(2, at, "401: Incorrect API key"), "users": Trouble(1, at - 700, "over since")}
-    data = SensorInstigatorData(cursor=Cursor(work={"chatgpt": Work(assets_aside=failed)}).encode())
+    pushed = {"codex/port_sync": Trouble(1, at, "Port fails")}
+    work = {"chatgpt": Work(assets_aside=failed), "codex": Work(assets_aside=pushed)}
+    data = SensorInstigatorData(cursor=Cursor(work=work).encode())
     origin = state_of("due_days_sensor", InstigatorStatus.DECLARED_IN_CODE).origin
     resting = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE, data)
     with dg.DagsterInstance.get() as instance:
@@ -385,10 +387,11 @@ def test_schedules_and_sensors_are_running_unless_a_person_says_otherwise_and_a_
         "FAIL  schedule weekly_reconcile_schedule: its last tick (2026-11-20 08:00 UTC) failed: "
         "SettingsError: USAGE_SCHEDULE is odd"
     )
-    assert finding(said, "failed and rest") == (
+    assert finding(said, "rest: codex_usage") == (
         "WARN  connection chatgpt: failed and rest: codex_usage (401: Incorrect API key). The next attempt is at "
         "2026-11-20 08:20 UTC, or now: usage-assets backfill --due --connection chatgpt"
     ), "a key may have been mended, and the sensor knows of it only when it tries again"
+    assert finding(said, "Port fails").endswith("or now: usage-assets backfill --due --connection codex --push")
 
 
 def test_states_of_the_locations_of_a_workspace_are_ours(chatgpt: Terminal) -> None:
@@ -407,8 +410,8 @@ def tick_of(state: InstigatorState, status: TickStatus, error: SerializableError
     return TickData(origin, name, kind, status, now, error=error, selector_id=state.selector_id)
 
 
-def test_times_to_come_are_named_after_the_clock_was_set_back(chatgpt: Terminal) -> None:
-    """Sensors go on: local/test_clock.py."""
+def test_times_to_come_are_named_after_the_clock_was_set_back(backfilled: Terminal) -> None:
+    """Sensors go on: local/test_clock.py. What is stored says so also where Dagster never ran."""
     schedule = state_of("daily_usage_schedule", InstigatorStatus.RUNNING)
     origin = RemoteInstigatorOrigin(schedule.origin.repository_origin, "due_days_sensor")
     ticked = SensorInstigatorData(last_tick_timestamp=NOW.timestamp(), cursor="read up to here")
@@ -418,11 +421,15 @@ def test_times_to_come_are_named_after_the_clock_was_set_back(chatgpt: Terminal)
             instance.add_instigator_state(state)
             instance.create_tick(tick_of(state, TickStatus.SKIPPED))
         instance.add_daemon_heartbeat(DaemonHeartbeat(NOW.timestamp(), "SENSOR", "id", []))
-    now, later = examined(chatgpt), "2026-11-20 08:00 UTC, is still to come: the clock was set back."
+    now, later = examined(backfilled), "2026-11-20 08:00 UTC, is still to come: the clock was set back."
     assert "set back" not in now.out
     with time_machine.travel(NOW - timedelta(days=1)):
-        before = examined(chatgpt)
+        before = examined(backfilled)
     assert [line for line in before.lines if "set back" in line] == [
+        (
+            "WARN  warehouse: what was stored at 2026-11-20 07:00 UTC is still to come: the clock was set back, or is "
+            "ahead on another host. Set it right (NTP): days that were fetched early are due when they have come"
+        ),
         (
             f"WARN  Dagster: its daemon's last sign of life, {later} It gives the next one then, or when it is "
             "restarted (make run)"

@@ -271,6 +271,7 @@ def test_a_file_or_folder_that_we_may_not_write_is_named(protected: str) -> None
         assert in_process(write_as_nobody, str(path), theirs) == 0
         assert ours.recv() == (
             f'{path}: IO Error: Cannot open file "{path}": Permission denied: '
+            "run this as the user who owns it, or give this one access. If this never was the warehouse: "
             "set USAGE_WAREHOUSE to a DuckDB file or a new, writable path"
         )
         Path(folder).chmod(0o755)
