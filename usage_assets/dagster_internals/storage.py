@@ -10,3 +10,4 @@ from dagster._core.storage.runs import SqliteRunStorage, SqlRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage, SqlScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._serdes import ConfigurableClassData
+from dagster_shared.check import CheckError

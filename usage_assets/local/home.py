@@ -17,7 +17,12 @@ import yaml  # type: ignore[import-untyped]  # Dagster's, without types
 from usage_assets.config.address import env_file
 from usage_assets.config.settings import SettingsError
 from usage_assets.core.errors import first_line
-from usage_assets.dagster_internals.storage import SqliteEventLogStorage, SqliteRunStorage, SqliteScheduleStorage
+from usage_assets.dagster_internals.storage import (
+    CheckError,
+    SqliteEventLogStorage,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+)
 
 CONFIGURATION, WORKSPACE = (Path(__file__).with_name(name) for name in ("dagster.yaml", "workspace.yaml"))
 """What a home and a code location of this project look like."""
@@ -95,24 +100,34 @@ def storing_events(home: Path) -> Iterator[None]:
     gone."""
     try:
         yield
-    except (sqlite3.DatabaseError, sqlalchemy.exc.DatabaseError) as error:
+    except Exception as error:
+        # of a server that cannot be reached, Dagster makes an error of its own, which only the extra `postgres` has
+        cause = error.__cause__ if type(error).__name__ == "DagsterPostgresException" else error
+        if not isinstance(cause, sqlite3.DatabaseError | sqlalchemy.exc.SQLAlchemyError):
+            raise
         for text in damaged_files(home):
             raise SettingsError(text) from None
         way_out = "once its disk, permissions or server are mended, run this again; what is stored stays"
-        raise SettingsError(f"{home}: Dagster cannot store its events: {first_line(error)}: {way_out}") from None
+        raise SettingsError(f"{home}: Dagster cannot store its events: {first_line(cause)}: {way_out}") from None
 
 
 def _opened(home: Path, *, captures: bool) -> dg.DagsterInstance:
     try:
         # what get() does: a home is a folder
         return dg.DagsterInstance.local_temp(str(home), None if captures else UNCAPTURED)
-    except (dg.DagsterError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise SettingsError(f"{home / 'dagster.yaml'}: {reason[:300]}") from None
+    except (dg.DagsterError, CheckError, yaml.YAMLError, ValueError, ImportError) as error:
+        raise SettingsError(f"{home / 'dagster.yaml'}: {_reason(error)}") from None
     except (FileExistsError, NotADirectoryError) as error:  # it makes folders
         raise SettingsError(_way_out(home, Path(error.filename), str(error.strerror))) from None
     except OSError as error:
         raise SettingsError(f"{error.filename or home}: {error.strerror or error}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return what Dagster says is wrong with its configuration, without the stack that is part of its words."""
+    said = [each.message for each in getattr(error, "errors", ())] or [str(error), str(error.__context__ or "")]
+    texts = [text.partition("Stack Trace:")[0].rpartition("Error: ")[2] for text in said if text]
+    return " ".join("; ".join(texts).split())[:300]
 
 
 def damaged_files(home: Path) -> Iterator[str]:

@@ -446,8 +446,16 @@ def test_bad_words_and_bad_settings_get_one_line_and_change_nothing(
         "[[connection]]\nname = 'x'\nprovider = 'openai'\nkey = 'sk-admin-sandbox'\n"
     )
     refused_with(terminal, {"USAGE_CONNECTIONS": str(file)}, *RANGE, complaint="a key itself does not belong")
-    (terminal.folder / "home" / "dagster.yaml").write_text("telemetry: [")
-    refused(terminal, *RANGE, complaint="dagster.yaml: ")
+    for text, complaint in {
+        "telemetry: [": "while parsing",
+        "telemetry: { enabled: maybe }": "Invalid scalar at path root:telemetry:enabled.",
+        "run_storage: { module: usage_assets.gone, class: Storage }": "No module named 'usage_assets.gone'",
+        "storage: { sqlite: { base_dir: { env: IS_NOT_SET } } }": 'environment variable "IS_NOT_SET" which is not set',
+        "- telemetry": "to parse to dictionary",
+        "telemetry: \xff": "'utf-8' codec can't decode byte 0xff",
+    }.items():
+        (terminal.folder / "home" / "dagster.yaml").write_text(text, encoding="latin-1")
+        refused(terminal, *RANGE, complaint=complaint)
     refused(terminal, *RANGE, "--connection", "\udcff", complaint=r"'\udcff': is not UTF-8, and DuckDB")
     (gone := terminal.folder / "gone\udcff").mkdir()
     monkeypatch.chdir(gone)

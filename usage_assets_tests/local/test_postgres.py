@@ -16,6 +16,7 @@ from usage_assets.config.settings import SettingsError
 from usage_assets.core.forgotten import Person
 from usage_assets.core.keepalives import CONNECTED, KEEPALIVES
 from usage_assets.features.deletion.history_texts import find_texts
+from usage_assets.local.home import open_instance
 from usage_assets.local.postgres import KEPT, PooledPostgresEventLogStorage, _engine
 from usage_assets_tests.postgres import (
     close,
@@ -124,8 +125,11 @@ def test_a_child_makes_its_own_connections(instance: dg.DagsterInstance, databas
     assert sessions(database) >= before, "the child has not closed them"
 
 
-def test_a_process_and_a_web_server_find_their_connections_again_after_postgresql_was_restarted() -> None:
-    with running_postgres() as server, instance_in(new_database(server)) as instance:
+def test_a_process_and_a_web_server_find_their_connections_again_after_postgresql_was_restarted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that finds no server says so in one line. Seen: 204 lines, of the doctor, too."""
+    with running_postgres() as server, instance_in(database := new_database(server)) as instance:
         report(instance, "before")
         restart(server)
         report(instance, "after")
@@ -137,6 +141,12 @@ def test_a_process_and_a_web_server_find_their_connections_again_after_postgresq
         assert reported(instance) == ["before", "after"]
         with storage_of(instance).index_connection() as connection:
             assert connection.execute(sqlalchemy.text("show statement_timeout")).scalar_one() == "5s"
+    monkeypatch.setattr("dagster_postgres.utils.calculate_delay", lambda **_: 0)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(dagster_yaml(database))
+    said = re.escape(f"{tmp_path}: Dagster cannot store its events: (psycopg2.OperationalError) ")
+    with pytest.raises(SettingsError, match=said), open_instance():
+        pass
 
 
 def storage_of(instance: dg.DagsterInstance) -> PooledPostgresEventLogStorage:
