@@ -275,6 +275,16 @@ def test_a_fee_that_is_changed_on_two_days_in_a_row_does_not_come_every_day(
     assert month_of(found(database, ([use, daily], source))).expected == 30 * 10 + 15 * 3
 
 
+def test_two_fees_of_one_line_item_come_each_on_its_day(database: duckdb.DuckDBPyConnection) -> None:
+    """$10 a day, $100 on the 1st and $40 on the 15th: two subscriptions to a plan. The 15 December was missing."""
+    amounts = {date(2026, month, on): Decimal(fee) for month in (9, 10, 11) for on, fee in ((1, 100), (15, 40))}
+    (use, seats), source = bill(level(JULY, NEWEST, "10"), amounts)
+    insights = found(database, ([use, replace(seats, frequency="Recurring")], source), period="quarter")
+    assert budget_of(insights, OCTOBER).expected == 92 * 10 + 3 * 140
+    coming = {row.usage_date: row.expected for row in rows(insights, ForecastRow) if row.usage_date > NEWEST}
+    assert {day: usd for day, usd in coming.items() if usd != 10} == {date(2026, 12, 1): 110, date(2026, 12, 15): 50}
+
+
 LEAP_DAY, IN_FEBRUARY = date(2028, 2, 29), date(2028, 2, 20)
 FEBRUARY = (date(2028, 2, 1), LEAP_DAY)
 

@@ -1,5 +1,7 @@
 -- costs.counted_costs, with the day on which a charge that recurs is due (recurring.sql). billed.sql and spent.sql read it
-select costs.*, recurring.due_on
+select
+  costs.*,
+  coalesce(list_max(list_filter(also_on, lambda each: day(usage_date) = least(each, day(last_day(usage_date))))), due_on) as due_on
 from costs.counted_costs as costs
 left join (
 {recurring}

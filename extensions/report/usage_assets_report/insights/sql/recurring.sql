@@ -1,4 +1,5 @@
 -- one row per charge that recurs: a line item of an account, and the day of the month on which it is due (31: the last; 0: every day).
+-- A line item that the source calls recurring may be several: also_on has each day of the month that had it three months in a row.
 -- Known by what the source states (charge_frequency), or by the last three months: one charge each, on the same day, within 5 %.
 -- charges.sql reads it
 select
@@ -8,6 +9,13 @@ select
   line_item,
   currency,
   is_stated,
+  list_transform(
+    list_filter(
+      stated_days,
+      lambda each: list_has_all(stated_days, [(each - interval 1 month)::date, (each - interval 2 month)::date])
+    ),
+    lambda each: day(each)
+  ) as also_on,
   case
     -- a month's price that was changed on two days in a row is none of every day, and changes of this month do not come again
     when is_stated and days[1] - days[2] = 1 and days[1] - days[-1] < 6 then 0
@@ -35,7 +43,8 @@ from (
       currency,
       is_stated,
       max(usage_date, 3) as days,
-      arg_max(amount, usage_date, 3) as amounts
+      arg_max(amount, usage_date, 3) as amounts,
+      max(usage_date, 12) filter (where is_stated) as stated_days
     from (
       select
         connection,
