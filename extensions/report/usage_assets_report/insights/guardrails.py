@@ -43,7 +43,8 @@ class Guardrail:
         before = [values[day - n * DAY] for n in range(1, BEFORE + 1) if day - n * DAY in values]
         if len(before) < BEFORE or self.rises_by is None:
             return None
-        limit = self.rises_by * sum(before) / BEFORE
+        used = [value for value in before if value >= 0]  # a refund says nothing about use
+        limit = self.rises_by * sum(used) / max(len(used), 1)
         return max(self.at_least, limit.quantize(Decimal(1).scaleb(-SCALE), ROUND_FLOOR))
 
 

@@ -164,9 +164,10 @@ def test_a_month_of_which_a_day_is_not_stored_is_unknown(database: duckdb.DuckDB
 def test_a_rise_is_measured_against_seven_stored_days_as_long_as_its_day_is_kept(
     database: duckdb.DuckDBPyConnection,
 ) -> None:
-    """Six of seven days missing were six zeros: an ordinary day was three times their mean."""
-    odd = NEWEST - KEPT
-    amounts = level(JULY, NEWEST, "100") | dict.fromkeys((odd - DAY, odd), Decimal(900))
+    """Six of seven days missing were six zeros: an ordinary day was three times their mean. After a refund, it was
+    above a mean below zero for a week."""
+    odd, refunded = NEWEST - KEPT, NEWEST - 20 * DAY
+    amounts = level(JULY, NEWEST, "100") | dict.fromkeys((odd - DAY, odd), Decimal(900)) | {refunded: Decimal(-5000)}
     found(database, bill(amounts, lost=days_between(NEWEST - 6 * DAY, NEWEST - DAY)))
     rise = Guardrail(name="rise", measure="usd", rises_by=Decimal(3), at_least=Decimal(50))
     stated = stated_in(Accounting(added={"guardrail": [rise]})).guardrails
