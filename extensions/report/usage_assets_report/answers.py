@@ -186,9 +186,9 @@ def facts(report: Report) -> Iterator[Fact]:
     if read:
         saved = total(row["usd_saved"] for row in _rows(report, "caching") if row["usd_saved"] is not None)
         yield Fact("Cached input", [f"{cached / read:.0%}, saved ", Amount(saved)], "caching")
-    if whole is not None and whole > 0:
-        unowned = total(row["usd_without_team"] or Decimal(0) for row in _rows(report, "unattributed"))
-        yield Fact("Has an owner", [f"{1 - unowned / whole:.0%}, ", Amount(unowned), " unowned"], "unowned")
+    unowned = total(row["usd_without_team"] or Decimal(0) for row in _rows(report, "unattributed"))
+    if owned := share_of((whole or Decimal(0)) - unowned, whole):
+        yield Fact("Has an owner", [f"{owned}, ", Amount(unowned), " unowned"], "unowned")
 
 
 def without_owner(report: Report) -> Sequence[tuple[str, Amount, str]]:
@@ -258,6 +258,11 @@ def _not_compared(report: Report) -> Iterator[Words]:
         have = "" if why.startswith("not known") else " has" if days == 1 else " have"
         words = f"{when.replace('_', ' ')} not compared, {counted(days)}{have} {why}."
         yield [f"{row['connection']}: ", Amount(row[f"usd{when}"]), words]
+
+
+def share_of(part: Decimal, whole: Decimal | None) -> str:
+    """Return a part in percent. Empty without a whole, or if credits make a part negative, or larger than the whole."""
+    return f"{part / whole:.0%}" if whole and 0 <= part <= whole else ""
 
 
 def share_of_change(now: Decimal, before: Decimal) -> str:
@@ -436,8 +441,8 @@ def _largest(report: Report, figure: str, column: str) -> Words:
         return []
     words: list[str | Amount] = []
     for row in rows:
-        share = f" ({row['usd'] / whole:.0%})" if whole and whole > 0 else ""
-        words += [f"{', ' if words else ''}{row[column]} ", Amount(row["usd"]), share]
+        percent = share_of(row["usd"], whole)
+        words += [f"{', ' if words else ''}{row[column]} ", Amount(row["usd"]), f" ({percent})" if percent else ""]
     return words
 
 
@@ -519,8 +524,8 @@ def _certainty(report: Report) -> Answer:
     words: list[str | Amount] = [", ".join(said), ". "]
     whole = billed(report)["amount"]
     nobody = total(row["usd_without_actor"] or Decimal(0) for row in _rows(report, "unattributed"))
-    if whole and whole > 0:
-        words += [Amount(nobody), f" ({nobody / whole:.0%}) unattributed."]
+    if percent := share_of(nobody, whole):
+        words += [Amount(nobody), f" ({percent}) unattributed."]
     if unpriced := _rows(report, "unpriced"):
         words += [f" {_count(unpriced, 'amount')} without a dollar value."]
     if report.missing:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from usage_assets.core.money import total
 from usage_assets.warehouse.published import copy_of
-from usage_assets_report.answers import PARTS, Amount, answers, text_of
+from usage_assets_report.answers import PARTS, Amount, answers, facts, text_of
 from usage_assets_report.changes import KINDS
 from usage_assets_report.dimensions import DIMENSIONS
 from usage_assets_report.figures import FOLLOWS, MOST_ROWS, Report, read, read_figure
@@ -228,6 +228,18 @@ def test_what_does_not_follow_a_range_of_the_page_names_its_days(november: Repor
     october = Period.of_days(date(2026, 10, 1), date(2026, 10, 31))
     said = {each.question: "".join(map(str, each.lines[0])) for each in answers(replace(november, period=october))}
     assert "1 to 12 Nov" in said["What does a result cost?"]
+
+
+def test_parts_that_credits_make_larger_than_their_sum_have_no_share_of_it(november: Report) -> None:
+    """A company that owns -$50 of $50 had an owner for -100%, and 200% of it was unattributed."""
+    headline = november.figures["headline"]
+    rows = [row | {"amount": Decimal(50)} for row in headline.rows.to_pylist()]
+    figure = replace(headline, rows=pa.Table.from_pylist(rows, schema=headline.rows.schema))
+    credited = replace(november, figures={**november.figures, "headline": figure})
+    said = {each.question: text_of(each.lines[0]) for each in answers(credited)}
+    for question in ("Who spent it?", "Which models?", "How sure is this?"):
+        assert "%" not in said[question]
+    assert [each.name for each in facts(credited)] == ["Run rate", "Cached input"]
 
 
 def test_what_is_not_computed_yet_is_unknown_and_not_nothing(november: Report) -> None:
