@@ -64,8 +64,8 @@ anti join ledger.pushed_days as pushed
 semi join ledger.port_entities as lines on lines.account = $account and lines.connection = days.connection
 where starts_with(table_name, 'port_entities.') or table_name = $mapping
 """
-QUOTING = "text"
-"""The message of a failed check (``ledger.failed_checks``), which may quote anything."""
+QUOTING = ("text", "driver", "evidence")
+"""Columns that may quote anything: the message of a failed check (``ledger.failed_checks``), what an incident names."""
 TEXTS = """
 select schema_name || '.' || table_name, list(column_name order by column_index)
 from duckdb_columns()
@@ -304,7 +304,7 @@ def _rows(
     composed = [column in COMPOSED and _has_entities(table) for column in columns]
     for number, *before in rows:
         after = [
-            value and (person.in_text if column == QUOTING else person.in_value)(value)
+            value and (person.in_text if column in QUOTING else person.in_value)(value)
             for column, value in zip(columns, before, strict=True)
         ]
         parts = [*zip(before, after, composed, strict=True)]

@@ -28,6 +28,7 @@ from usage_assets.fetching.archive.store import Archive, ArchivedResponse, packe
 from usage_assets.fetching.scope import Scope
 from usage_assets.local.workers import is_lost
 from usage_assets.models.costs import used_views
+from usage_assets.models.insights import AnomalyRow
 from usage_assets.models.model import money_seed
 from usage_assets.providers.anthropic.lookups import AnthropicUsers
 from usage_assets.providers.anthropic.reports import CostReport, UsageMessages
@@ -37,12 +38,13 @@ from usage_assets.warehouse.migrate import create_or_alter, write_seed
 from usage_assets.warehouse.published import copy_of, former_of, publish
 from usage_assets.warehouse.slices import Slice
 from usage_assets.warehouse.tables import Table
+from usage_assets.warehouse.values import Seed
 from usage_assets.warehouse.views import make_views
 from usage_assets_tests.end_to_end.conftest import calls_to_port
 from usage_assets_tests.features.deletion.contents import contents
 from usage_assets_tests.fetching.conftest import EVERY_ENDPOINT
 from usage_assets_tests.fixtures import last_days
-from usage_assets_tests.models.days import DERIVED, Days, raw
+from usage_assets_tests.models.days import DERIVED, Days, filled, raw
 from usage_assets_tests.port_user import port_of, port_user
 from usage_assets_tests.terminal import Terminal, refusal
 
@@ -108,6 +110,11 @@ def home(terminal: Terminal, policy: Policy, tmp_path_factory: pytest.TempPathFa
             for row, rows in rows_of(people).items():
                 days = Days(terminal.warehouse)
                 days.fetched(row, *(raw(row, **of_day, **values) for values in rows), connection="anthropic", first=DAY)
+            dana = people.person_name("Dana Özdemir") or ID
+            quoting = {"driver": f"claude-opus-5, {dana}", "evidence": f"person {dana} 0 tokens instead of 5"}
+            odd = filled(AnomalyRow, first_day=DAY, last_day=DAY, **quoting)
+            with terminal.warehouse.transaction() as database:
+                write_seed(database, Seed("insights", {Table(AnomalyRow): to_arrow(AnomalyRow, [odd])}, DAY_TIME))
             # Archive an answer as it is after a fetch.
             asked = RequestRecord(
                 question=question_of(MESSAGES, {}, Scope(connection="anthropic")),
@@ -203,6 +210,7 @@ def test_a_person_is_nowhere_and_the_numbers_are_what_they_were(home: Terminal, 
     assert done.lines == [
         "anthropic.usage_messages: rows 1",
         "anthropic.users: rows 1",
+        "costs.anomalies: rows 1",
         "port_entities.ai_user_cost: rows 1",
         "archived answers: files 1",
         "captured answers: files 1",
