@@ -106,16 +106,16 @@ def in_port(company: Company) -> Pays:
 
 
 def test_a_tie_is_broken_by_the_name_and_a_page_that_ends_in_a_month_has_all_of_it(company: Company) -> None:
-    """Of six millions shared 1:4:1, each has a third of a cent too much, and the first gets the cent."""
+    """Of 65 millions shared 1:4:1, each has two thirds of a cent too much, and the first two get a cent."""
     owners = "".join(
         f'[[owner]]\nproject = "{name}"\nteam = "{name}"\ncost_center = "{name}"\n' for name in ("A", "B", "C")
     )
     company.state(f'{owners}[[shared_cost]]\nname = "all"\nheadcount = {{ A = 1, B = 4, C = 1 }}\n')
-    amounts = {"A": "31083.22", "B": "23865.01", "C": "12664.85", None: "6000000.44"}
+    amounts = {"A": "31083.22", "B": "23865.01", "C": "12664.85", None: "65000000.44"}
     first, last = MONTHS[-1], end_of_month(MONTHS[-1])
     costs = [cost(amount, last, project_id=name or "P") for name, amount in amounts.items()]
     company.fetch(*costs, first=first, last=last)
-    pays = {"A": Decimal("1031083.30"), "B": Decimal("4023865.30"), "C": Decimal("1012664.92")}
+    pays = {"A": Decimal("10864416.63"), "B": Decimal("43357198.64"), "C": Decimal("10845998.25")}
     with company.terminal.warehouse.get_connection() as database:
         rows = database.execute("select cost_center, total_amount from costs.by_cost_center where total_amount <> 0")
         assert dict(rows.fetchall()) == pays

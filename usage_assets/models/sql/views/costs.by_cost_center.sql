@@ -9,7 +9,16 @@
 -- column total_amount: Both, rounded to the smallest unit: what its statement says [currency; billed; within currency]
 create or replace view costs.by_cost_center as
 with
-shares as (
+-- exact integers: 24 places of what is shared, and weights of which the last digits are cut off above 18. A double has too few digits
+-- for the cents of millions: of equal fractions, another one than the statement's would be rounded up
+weighed as (
+  select
+    *,
+    ('1' || repeat('0', greatest(length(of_weight::varchar) - 19, 0)))::hugeint as cut,
+    replace(weight::varchar, '.', '')::hugeint // cut as units,
+    replace(of_weight::varchar, '.', '')::hugeint // cut as all_units,
+    abs(replace(to_share::varchar, '.', '')::hugeint) as places,
+    sign(to_share) * (places // all_units * units + places % all_units * units // all_units) as part
   from costs.cost_shares
 ),
 amounts as (
@@ -18,16 +27,19 @@ amounts as (
     cost_center,
     currency,
     amount as billed,
-    amount as own_amount,
-    0::double as shared_amount
+    amount as own_amount
   from costs.billed_to_share
   union all by name
   select month, null as cost_center, currency, -any_value(to_share) as own_amount
-  from shares
+  from weighed
   group by month, position, provider, connection, currency
   union all by name
-  select month, cost_center, currency, to_share::double * weight::double / of_weight::double as shared_amount
-  from shares
+  select
+    month,
+    cost_center,
+    currency,
+    (part::decimal(38, 0) * 0.000000000000000000000001)::decimal(38, 24) as shared_amount
+  from weighed
 ),
 sums as (
   select
@@ -39,12 +51,11 @@ sums as (
     coalesce(sum(billed), 0) as bill,
     coalesce(sum(own_amount), 0) as own,
     coalesce(sum(shared_amount), 0) as shared,
+    own + shared as total,
     -- of whole units and their fraction apart: a product of both overflows from a trillion on
-    (own - floor(own)) * of_one as own_part,
-    floor(own) * of_one + floor(own_part) as own_ones,
-    floor(shared * of_one) as shared_ones,
-    -- a double has too few digits for both together, or for more than six places of millions: equal fractions would differ
-    round((own_part - floor(own_part))::double + (shared * of_one - shared_ones), 6) as rest
+    round((total - floor(total)) * of_one, 9) as part,
+    floor(total) * of_one + floor(part) as whole,
+    part - floor(part) as rest
   from amounts
   left join accounting.currencies using (currency)
   group by month, cost_center, currency
@@ -53,10 +64,9 @@ sums as (
 rounded as (
   select
     *,
-    (own_ones + shared_ones::decimal(18, 0) + floor(rest)::integer)::decimal(18, 0) as whole,
     sum(bill) over of_bill as billed,
     trunc(billed) * of_one + round((billed - trunc(billed)) * of_one) - sum(whole) over of_bill as ones,
-    row_number() over (of_bill order by round(rest - floor(rest), 6) desc, cost_center nulls first) as place
+    row_number() over (of_bill order by rest desc, cost_center nulls first) as place
   from sums
   window of_bill as (partition by month, currency)
 )
