@@ -25,15 +25,16 @@ OPUS = ("--provider", "anthropic", "--model", "claude-opus-5")
 @pytest.fixture(scope="module")
 @time_machine.travel(NOW)
 def company(warehouse_with_views: NewWarehouse) -> Warehouse:
-    """A company that used 1,000,000 tokens of two models yesterday, for 7 and 3 dollars: one is unlisted."""
+    """A company that used 1,000,000 tokens of two models yesterday, for 7 and 3 dollars: one is unlisted. On a day of
+    October, a refund was as much as it was billed."""
     days = Days(warehouse_with_views())
     counted = {"cache_creation_5m_input_tokens": 0, "cache_creation_1h_input_tokens": 0, "output_tokens": 0}
     used = {"uncached_input_tokens": 600_000, "cache_read_input_tokens": 400_000, **counted}
-    cents = {"claude-opus-5": 700, "own-model": 300}
-    of = {"usage_date": YESTERDAY}
-    days.fetched(UsageMessages, *(raw(UsageMessages, model=each, **of, **used) for each in cents), first=YESTERDAY)
-    bills = [raw(CostReport, model=model, amount_cents=usd, **of) for model, usd in cents.items()]
-    days.spent(CostReport, *bills, first=YESTERDAY)
+    for day, own in ((YESTERDAY, 300), (YESTERDAY - timedelta(days=30), -700)):
+        cents, of = {"claude-opus-5": 700, "own-model": own}, {"usage_date": day}
+        days.fetched(UsageMessages, *(raw(UsageMessages, model=each, **of, **used) for each in cents), first=day)
+        bills = [raw(CostReport, model=model, amount_cents=usd, **of) for model, usd in cents.items()]
+        days.spent(CostReport, *bills, first=day)
     make_all_views(days.warehouse)
     publish(days.warehouse)
     return days.warehouse
@@ -73,6 +74,8 @@ def test_each_number_has_its_sentence(terminal: Terminal) -> None:
     assert said.lines[3] == "           $7.00  billed in 1 day: 70.0% of the whole bill"
     assert len(said.lines) == 9
     assert terminal.type("what-if").lines[2] == "anthropic claude-opus-5 -> no cheaper model in use"
+    refunded = terminal.type("what-if", "--month", "2026-10").lines
+    assert refunded[3] == "           $7.00  billed in 1 day", "no share of a bill of nothing"
 
 
 BAD_OPTIONS = cases(f"""

@@ -152,7 +152,9 @@ def _shown(row: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield f"{row['provider']} {row['model']} -> {row['instead']}"
     if row["usd"] is not None:
-        yield f"{amount(row['usd'], 'USD'):>16}  billed{days}: {row['share_of_bill']:.1%} of the whole bill"
+        share = row["share_of_bill"]  # null where refunds are as much as all that was billed
+        of_bill = "" if share is None else f": {share:.1%} of the whole bill"
+        yield f"{amount(row['usd'], 'USD'):>16}  billed{days}{of_bill}"
     if row.get("usd_left_out"):  # not of an earlier release
         yield f"{amount(row['usd_left_out'], 'USD'):>16}  billed on other days, not compared: {row['left_out_because']}"
     for name, words in FIGURES.items():

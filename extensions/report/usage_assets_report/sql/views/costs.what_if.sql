@@ -337,7 +337,7 @@ select
   list_usd as usd_list,
   list_usd_instead as usd_list_instead,
   usd - list_usd as usd_bill_less_list,
-  round(usd / (select sum(billed.usd) from billed), 4) as share_of_bill,
+  round(usd / (select if(sum(billed.usd) > 0, sum(billed.usd), null) from billed), 4) as share_of_bill,
   days,
   days_without_price,
   usd_left_out,
