@@ -55,7 +55,7 @@ FAMILIES = {
         reasoning     reasoning  thinking_tokens
         image         image output  image generations
         audio         audio input  audio_output_tokens  tts-1
-        seat          Copilot Business  Copilot Enterprise  Premium seat  ChatGPT Enterprise licenses
+        seat  Copilot Business  Copilot Enterprise  copilot_for_business  Premium seat  ChatGPT Enterprise licenses
         storage       file search storage  vector_store storage
         tool  web search tool calls  web_search  code_execution  code interpreter sessions  file search tool calls
         request       Copilot Premium Request  requests

@@ -1,5 +1,5 @@
--- which kind of use a name means, by its words: the first that is found. No words belong to one provider. What two names mean alike is
--- one family, so that cached and uncached input have one sum each
+-- which kind of use a name means, by its words: the first that is found. No words belong to one provider, but copilot_for_business. What
+-- two names mean alike is one family, so that cached and uncached input have one sum each
 -- reads: costs.daily_costs
 -- columns: costs.daily_costs
 -- column usage_family: cache write, cached input, seat, storage, tool, image, audio, reasoning, output, input, request, or other
@@ -11,7 +11,7 @@ select
   case
     when regexp_matches(usage_type, 'cache[-_ .]?(write|creat)', 'i') then 'cache write'
     when regexp_matches(replace(lower(usage_type), 'uncached', ''), 'cach(e|ing)') then 'cached input'
-    when regexp_matches(usage_type, '\b(seats?|licen[cs]es?|subscriptions?|business|enterprise)\b', 'i') then 'seat'
+    when regexp_matches(usage_type, '\b(seats?|licen[cs]es?|subscriptions?|(copilot_(for_)?)?(business|enterprise))\b', 'i') then 'seat'
     when regexp_matches(usage_type, 'storage|vector[-_ ]store', 'i') then 'storage'
     when regexp_matches(usage_type, 'tool|search|code[-_ ](interpreter|execution)|container|session|fetch|grounding', 'i') then 'tool'
     when regexp_matches(usage_type, 'image|vision', 'i') then 'image'
