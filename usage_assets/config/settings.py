@@ -272,31 +272,25 @@ PageUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$")]
 """Where people open a page. It is shown to them, so it has no password."""
 
 
-class FilterTable(BaseModel):
+class Filters(BaseModel):
     """The ``filters`` of a connection, called as the providers' parameters."""
 
     model_config = ConfigDict(extra="forbid")
 
-    project_ids: Values | None = None
-    user_ids: Values | None = None
-    api_key_ids: Values | None = None
-    models: Values | None = None
     batch: StrictBool | None = None
-    sizes: Values | None = None
-    sources: Values | None = None
-    line_items: Values | None = None
-    vector_store_ids: Values | None = None
-    context_levels: Values | None = None
-    products: Values | None = None
-    services: Values | None = None
-    workspace_ids: Values | None = None
-    service_tiers: Values | None = None
-    context_window: Values | None = None
-    inference_geos: Values | None = None
 
     def parameters(self) -> dict[str, tuple[str, ...]]:
-        given = self.model_dump(exclude_none=True).items()
+        given = self.model_dump(exclude_none=True, by_alias=True).items()
         return {name: (str(value).lower(),) if isinstance(value, bool) else tuple(value) for name, value in given}
+
+
+FILTERS = {name for provider in PROVIDERS.values() for endpoint in provider.endpoints for name in endpoint.filter_names}
+if TYPE_CHECKING:
+    FilterTable = Filters
+else:
+    others = sorted(FILTERS - Filters.model_fields.keys())
+    of_values = {f"of_{name}": (Values | None, Field(None, alias=name)) for name in others}  # pydantic refuses _name
+    FilterTable = create_model("FilterTable", __base__=Filters, **of_values)
 
 
 class ConnectionHead(BaseModel):

@@ -77,6 +77,11 @@ def test_an_installed_package_is_there(site: Path, tmp_path: Path) -> None:
     assert ours | {"openai/costs"} <= {*keys}
     said = wheels.run("-c", DOCTOR, folder=tmp_path, env=wheels.environment(site)).stdout
     assert said == "OK provider nimbus loaded from the package nimbus-usage 2.1.0\n"
+    entry = (
+        '[[connection]]\nname = "n"\nprovider = "nimbus"\nkey = "env:K"\ntenant = "acme"\nfilters._regions = ["eu"]\n'
+    )
+    (tmp_path / "connections.toml").write_text(entry)
+    assert "n/renders" in said_by(GRAPH, site, folder=tmp_path, USAGE_CONNECTIONS="connections.toml", K="x")
 
 
 def test_the_tests_of_this_repository_use_the_providers_of_this_package(site: Path, tmp_path: Path) -> None:

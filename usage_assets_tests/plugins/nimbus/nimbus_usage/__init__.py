@@ -171,6 +171,7 @@ NIMBUS = Provider(
             records=rows_of_render,
             page=Cursors(items="result", cursor="meta.after", more="meta.more", parameter="after", start=midnight),
             params={"size": "200"},
+            filters=("_regions[]",),
             window_days=10,
             window_params=in_numbers,
             bucket_per_day=False,
