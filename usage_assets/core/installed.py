@@ -82,7 +82,7 @@ class Package:
     @property
     def is_wanted(self) -> bool:
         """Whether ``USAGE_PLUGINS`` lets it add something."""
-        chosen = os.environ.get(PLUGINS, "on")
+        chosen = os.environ.get(PLUGINS) or "on"  # empty, as compose files set it: as if it were not there
         is_chosen = self.is_ours if chosen == "off" else self.name in chosen.split(",")
         return chosen == "on" or self.is_core or is_chosen
 

@@ -66,9 +66,9 @@ def tests_of(project: Path, folder: Path) -> Path:
 
 
 def environment(*sites: Path, **variables: str) -> dict[str, str]:
-    """The environment of a process that has these packages."""
+    """The environment of a process that has these packages. An empty variable, as compose files set it, hides none."""
     path = os.pathsep.join(map(str, (ROOT, *sites)))
-    return {**os.environ, "PYTHONPATH": path, "USAGE_PLUGINS": "on", **variables}
+    return {**os.environ, "PYTHONPATH": path, "USAGE_PLUGINS": "", **variables}
 
 
 def run(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
