@@ -266,6 +266,7 @@ BILLS: Mapping[str, Callable[[date], Sequence[Mapping[str, Any]]]] = {
     "with a credit": lambda day: (
         [{"pricing_quantity": 20}] if day.month == 9 else [{"billed_cost": 20, "pricing_quantity": 40}, CREDIT]
     ),
+    "all credited": lambda _: [{}, CREDIT | {"billed_cost": -10}],
     "with free charges": lambda day: [{}, {"billed_cost": 0, "pricing_unit": None}] if day.month == 10 else [{}],
     "without quantities from the 16th": lambda day: [{} if day < date(2026, 10, 16) else {"pricing_unit": None}],
     "renamed": lambda day: [{"model": "gpt-4o-2024-08-06" if day.month == 9 else "gpt-4o-2024-11-20"}],
@@ -330,7 +331,7 @@ def test_bills_of_two_months_are_compared_day_by_day(billed: Days) -> None:
         for row in found
         if row["by"] == "team"
     }
-    assert parts == EXPECTED
+    assert parts == {**EXPECTED, "all credited": {}}
     said = {text_of(about): text_of(says) for about, says in rows_in_words(figure, len(found))}
     assert said["everything"] == "changed by +$270"
     assert said["team renamed"] == "changed by $0.00"
@@ -351,3 +352,4 @@ def test_bills_of_two_months_are_compared_day_by_day(billed: Days) -> None:
     assert by_connection["stopped", "compared"] == (9, 9)
     assert by_connection["begun", "not known before"] == (30, 30)
     assert by_connection["the same", "no such day before"] == (1, 0)
+    assert by_connection["all credited", "compared"] == (30, 30), "$0 in both"

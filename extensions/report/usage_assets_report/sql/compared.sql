@@ -31,5 +31,5 @@ from (
   where usage_date <= $before_same or usage_date >= $first
 )
 group by connection, compared
-having usd <> 0 or usd_before <> 0
+having max(abs(dollars)) > 0
 order by compared <> 'compared', abs(usd - usd_before) desc, connection, compared
