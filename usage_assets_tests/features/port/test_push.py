@@ -138,6 +138,19 @@ def test_a_token_that_is_refused_twice_ends_the_push(catalog: Catalog) -> None:
     assert catalog.asked(BULK)[1:] == [401, 401]
 
 
+def test_another_server_than_port_is_said_with_the_variable_that_names_it(
+    catalog: Catalog, new_client: Callable[..., PortClient]
+) -> None:
+    for fault, said in (
+        ({"fault": "html"}, r"access_token cannot be read: text/html.*check PORT_BASE_URL"),
+        ({"fault": "status", "status": 404}, r"404 to POST .*check PORT_BASE_URL"),
+    ):
+        catalog.sandbox.faults({"route": "POST /port/v1/auth/access_token", **fault})
+        with pytest.raises(PortError, match=said):
+            new_client(attempts=1).authenticate()
+        catalog.sandbox.control("DELETE", "faults")
+
+
 def first_push(_catalog: Catalog) -> list[Entity]:
     """Port is empty: blueprints are read and created."""
     return [*costs(25), *daily_usage(3)]

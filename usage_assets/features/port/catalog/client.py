@@ -48,6 +48,9 @@ _ADVICE = {
     403: "these Port credentials may not do this: use those of an admin or give them the permission",
 }
 
+_ANOTHER = "check PORT_BASE_URL: this is another server than Port's API, or a proxy in between"
+_TOKEN = "/auth/access_token"  # noqa: S105 - a path
+
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -324,7 +327,7 @@ class PortClient:
         with self._lock:
             token = self._token
             if token is None or token.access_token == refused or time.monotonic() >= self._token_expires:
-                request = self._http.build_request("POST", "/auth/access_token", json=self._credentials)
+                request = self._http.build_request("POST", _TOKEN, json=self._credentials)
                 token = self._token = self._decoded(self._send(request), _Token)
                 self._redactor = Redactor((*self._credentials.values(), token.access_token))
                 self._token_expires = time.monotonic() + token.expires_in
@@ -359,12 +362,16 @@ class PortClient:
             cause = f"Port {'fails' if response.is_server_error else 'refuses'} ({status}: {reason})"
             if status in _RETRIED or response.is_server_error:
                 raise _TransientError(message, status, cause, _asked_pause(response))
-            raise PortError(f"{message} ({_ADVICE[status]})" if status in _ADVICE else message, status, cause)
+            is_nowhere = status == httpx.codes.NOT_FOUND and response.request.url.path.endswith(_TOKEN)
+            advice = _ANOTHER if is_nowhere else _ADVICE.get(status)
+            raise PortError(f"{message} ({advice})" if advice else message, status, cause)
         try:
             return decoded(response.content, msgspec.json.Decoder(answer, float_hook=Decimal))
         except msgspec.DecodeError as error:
-            broken = f"Port's answer to {_named(response.request)} cannot be read: {self._clean(str(error))}"
-            raise _TransientError(broken, status) from error
+            kind = self._clean(response.headers.get("content-type", "no content type"))
+            advice = "" if "json" in kind else f" ({_ANOTHER})"
+            what = f"cannot be read: {kind}, {self._clean(str(error))}{advice}"
+            raise _TransientError(f"Port's answer to {_named(response.request)} {what}", status) from error
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome and state.outcome.exception()
