@@ -52,7 +52,7 @@ class KeptSqliteEventLogStorage(InHome, BulkEventLogStorage, SqliteEventLogStora
     file lacks the tables and indexes that nobody asks it for; bulk_events.py says what else differs.
     """
 
-    folder = "history/runs"
+    folder, file, makes_file = "history/runs", INDEX_SHARD_NAME, True
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._kept: dict[str, sqlalchemy.Engine] = {}

@@ -8,11 +8,12 @@ import logging
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from time import time
 from typing import Any, ClassVar
 
+from usage_assets.core.alone import alone_in
 from usage_assets.dagster_internals.storage import (
     ConfigurableClassData,
     InstigatorState,
@@ -57,8 +58,9 @@ class InHome:
     """
 
     folder: ClassVar[str]
-    file = ""
-    """The one file of the folder, which is made if there is none; else the storage makes its files."""
+    file: ClassVar[str]
+    makes_file = False
+    """Whether the storage makes its files itself."""
 
     @classmethod
     def config_type(cls) -> Any:
@@ -66,10 +68,14 @@ class InHome:
 
     @classmethod
     def from_config_value(cls: Any, inst_data: ConfigurableClassData | None, config_value: Any) -> Any:  # noqa: ARG003
-        folder = str(home_of_storages() / cls.folder)
-        if cls.file and not is_made(Path(folder, f"{cls.file}.db")):
-            cls.from_local(folder, inst_data)
-        return cls(create_db_conn_string(folder, cls.file) if cls.file else folder, inst_data)
+        home = home_of_storages()
+        folder, file = str(home / cls.folder), home / cls.folder / f"{cls.file}.db"
+        with (
+            nullcontext() if is_made(file) else alone_in(home)
+        ):  # two processes that make the tables disturb each other
+            if not cls.makes_file and not is_made(file):
+                cls.from_local(folder, inst_data)
+            return cls(folder if cls.makes_file else create_db_conn_string(folder, cls.file), inst_data)
 
 
 class MadeSqliteRunStorage(InHome, SqliteRunStorage):

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 import duckdb
 
+from usage_assets.core.alone import alone_in
 from usage_assets.warehouse.database import Warehouse, write_ahead_log
 from usage_assets.warehouse.held import let_go, suspended
 from usage_assets.warehouse.migrate import refuse_lost
@@ -75,7 +76,7 @@ def publish(warehouse: Warehouse) -> None:
     database, copy = Path(warehouse.database), warehouse.published
     try:
         let_go(warehouse.database)  # which writes what is in the log into the file
-        with _alone_in(database.parent):
+        with alone_in(database.parent):
             if not is_current(database) or not _can_be_opened(warehouse):
                 _replace(copy, warehouse)
     except OSError as error:
@@ -214,14 +215,3 @@ def _copy_bytes(source: BinaryIO, target: BinaryIO) -> bool:
             pass
     shutil.copyfileobj(source, target)  # what is left: nothing, or everything
     return False
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let one process at a time publish; the lock goes with the process, and leaves no file."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

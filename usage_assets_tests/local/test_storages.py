@@ -1,5 +1,6 @@
 """Which home an instance is of, and what it finds there."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -40,6 +41,17 @@ def test_a_home_of_stock_dagster_keeps_its_runs_and_ticks(home: Path) -> None:
         assert {type(each).__module__ for each in (instance.run_storage, instance.schedule_storage)} == {
             "usage_assets.local.storages"
         }
+
+
+def test_a_new_home_is_made_once_whoever_opens_it_at_the_same_time(home: Path) -> None:
+    """Seen with three backfills: "table alembic_version already exists"."""
+
+    def opened(_: int) -> int:
+        with dg.DagsterInstance.get() as instance:
+            return len(instance.get_runs()) + len(instance.all_instigator_state()) + len(instance.all_asset_keys())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(opened, range(4))] == [0, 0, 0, 0]
 
 
 def test_without_dagster_home_the_folder_of_dagster_yaml_is_the_home_and_one_line_says_so(
