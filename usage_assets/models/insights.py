@@ -10,6 +10,7 @@ import duckdb
 
 from usage_assets.core.days import counted
 from usage_assets.core.schema import SeedRow, column
+from usage_assets.warehouse.arrow import fetch_arrow
 
 TOLD = timedelta(days=14)
 """An anomaly is open for this long. A shift whose new level stays lasts from then on."""
@@ -206,21 +207,27 @@ class BudgetStatusRow(SeedRow):
 
 
 REFRESH = "usage-assets report --refresh"
-COMPUTED_AND_CHANGED = """
-select
-  (select max(read_at) from ledger.statements where name = 'insights'),
-  (select max(written_at) from ledger.partition_versions where changed)
-"""
+COMPUTED = "from ledger.statements where name = 'insights'"
+CHANGED = "select max(written_at), count(*) from ledger.partition_versions where changed"
+
+
+def state_of(database: duckdb.DuckDBPyConnection) -> str:
+    """Return what insights depend on: the time of the last change, and how many there were; empty: nothing is stored.
+
+    Of several hosts, one whose clock is behind may be the last to write, and a clock may have been set back.
+    """
+    newest, changes = database.execute(CHANGED).fetchall()[0]
+    return f"{newest:%Y-%m-%dT%H:%M:%S.%f}/{changes}" if newest else ""
 
 
 def behind_in_words(database: duckdb.DuckDBPyConnection) -> str | None:
     """Say that forecasts, anomalies and budgets are not those of what is stored; None if they are."""
-    computed, changed = database.execute(COMPUTED_AND_CHANGED).fetchall()[0]
-    if not changed or (computed and computed >= changed):
+    stored, now = fetch_arrow(database.execute(COMPUTED)).to_pylist(), state_of(database)
+    if not now or any(each.get("read_state") == now for each in stored):  # an earlier release's has no such column
         return None
     state = "are not computed yet"
-    if computed:
-        state = f"are of {computed:%Y-%m-%d %H:%M} UTC, and what is stored has changed"
+    for each in stored:
+        state = f"are of {each['read_at']:%Y-%m-%d %H:%M} UTC, and what is stored has changed"
     how = f"Dagster computes them after runs (make run). To do it now: {REFRESH}"
     return f"forecasts, anomalies and budgets {state}. {how}"
 

@@ -282,6 +282,10 @@ class Statement(SeedRow):
         str | None,
         column("Hash of the entries of the connections file; null: it has none, there is none, or it is not known"),
     ]
+    read_state: Annotated[
+        str | None,
+        column("Of insights: time of the last change of stored days that they know, and how many there were"),
+    ] = None
 
 
 class IssuedStatement(TableRow):

@@ -210,6 +210,7 @@ def write_seed(connection: duckdb.DuckDBPyConnection, seed: Seed) -> bool:
             "digest": seed.digest,
             "release": version("usage-assets"),
             "entries": seed.entries_digest,
+            "read_state": seed.state,
         }
         connection.execute(
             f"insert into ledger.statements by name select {', '.join(f'${name} as {name}' for name in stated)}", stated

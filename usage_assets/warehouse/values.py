@@ -118,6 +118,8 @@ class Seed:
     """Whether this process stores the entries."""
     empties: bool = False
     """Whether somebody has said that no entry is to be stored."""
+    state: str | None = None
+    """What it was computed from, where it was."""
 
     @cached_property
     def digest(self) -> str:

@@ -11,6 +11,7 @@ from usage_assets.assets.warehouse_resource import UNDER_WAY
 from usage_assets.automation.due_runs import Stored, Trouble, outcome_of
 from usage_assets.core.days import utc_today
 from usage_assets.core.errors import first_line
+from usage_assets.models.insights import state_of
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.values import WarehouseError
 
@@ -20,8 +21,6 @@ DESCRIBED = {
     REPORT_JOB: "Computes forecasts, anomalies and budgets, and writes the report, without a request to a provider. "
     "Nothing has to run after it: where Port is configured, it pushes what it has computed."
 }
-CHANGED = "select max(written_at), count(*) from ledger.partition_versions where changed"
-"""Of several hosts, one whose clock is behind may be the last to write."""
 
 
 class Cursor(Stored):
@@ -78,11 +77,10 @@ def build_report_sensor(names: Names = ALONE, *, running: bool) -> dg.SensorDefi
 
 
 def changed_at(warehouse: Warehouse, today: date) -> str:
-    """Return what the report depends on: the time of the last change, how many there were, and today. Raises
-    WarehouseError."""
+    """Return what the report depends on: what insights do, and today. Raises WarehouseError."""
     try:
         with warehouse.reading() as database:
-            newest, changes = database.execute(CHANGED).fetchall()[0]
+            state = state_of(database)
     except duckdb.Error as error:
         raise WarehouseError(first_line(error)) from None
-    return f"{newest:%Y-%m-%dT%H:%M:%S.%f}/{changes}/{today}" if newest else ""
+    return f"{state}/{today}" if state else ""

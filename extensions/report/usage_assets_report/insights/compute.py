@@ -11,7 +11,14 @@ import pyarrow as pa
 from usage_assets.core.days import end_of_month
 from usage_assets.core.money import exactly
 from usage_assets.core.schema import TableRow, to_arrow
-from usage_assets.models.insights import AnomalyRow, BudgetStatusRow, DoubtRow, ForecastRow, ForecastTotalRow
+from usage_assets.models.insights import (
+    AnomalyRow,
+    BudgetStatusRow,
+    DoubtRow,
+    ForecastRow,
+    ForecastTotalRow,
+    state_of,
+)
 from usage_assets.warehouse.arrow import fetch_arrow
 from usage_assets.warehouse.tables import Table
 from usage_assets.warehouse.values import Seed
@@ -39,11 +46,13 @@ class Insights:
     digest: Digest | None
     contradictions: Mapping[Invariant, Sequence[str]] = field(default_factory=dict)
     """What the rows have that contradicts what is stored; nothing, if all is right."""
+    state: str | None = None
+    """What was stored (``state_of``)."""
 
     def seed(self, read_at: datetime) -> Seed:
         """The tables as they should be now."""
         tables: dict[Table, pa.Table] = {Table(row): to_arrow(row, rows) for row, rows in self.rows.items()}
-        return Seed(NAME, tables, read_at)
+        return Seed(NAME, tables, read_at, state=self.state)
 
 
 @exactly()
@@ -89,6 +98,7 @@ def compute(
             with_people=with_people,
             doubts=doubts,
         ),
+        state=state_of(database),
     )
 
 
