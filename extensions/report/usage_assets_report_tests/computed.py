@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from usage_assets.config.settings import Settings
 from usage_assets.core.schema import SeedRow, to_arrow
+from usage_assets.models.insights import state_of
 from usage_assets.warehouse.database import Warehouse
 from usage_assets.warehouse.migrate import write_seed
 from usage_assets.warehouse.tables import Table
@@ -25,4 +26,4 @@ def store_insights(warehouse: Warehouse, rows: Mapping[type[SeedRow], Sequence[S
     """Store these rows in place of what a run has computed or stated."""
     tables = {Table(row): to_arrow(row, each) for row, each in rows.items()}
     with warehouse.transaction() as database:
-        write_seed(database, Seed("insights", tables, datetime.now(UTC)))
+        write_seed(database, Seed("insights", tables, datetime.now(UTC), state=state_of(database)))
