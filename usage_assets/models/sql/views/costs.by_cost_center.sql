@@ -7,18 +7,16 @@
 -- column own_amount: What its teams were billed, in whole units [currency; billed; within currency]
 -- column shared_amount: Its parts of shared costs, to a billionth [currency; billed; within currency]
 -- column total_amount: Both, rounded to the smallest unit: what its statement says [currency; billed; within currency]
+{stored part_of}
 create or replace view costs.by_cost_center as
 with
--- exact integers: 24 places of what is shared, and weights of which the last digits are cut off above 18. A double has too few digits
--- for the cents of millions: of equal fractions, another one than the statement's would be rounded up
+-- exact shares: a double has too few digits for the cents of millions, so of equal fractions another one than the statement's
+-- would be rounded up. Weights keep their first 18 digits, because units are below 2^63
 weighed as (
   select
     *,
     ('1' || repeat('0', greatest(length(of_weight::varchar) - 19, 0)))::hugeint as cut,
-    replace(weight::varchar, '.', '')::hugeint // cut as units,
-    replace(of_weight::varchar, '.', '')::hugeint // cut as all_units,
-    abs(replace(to_share::varchar, '.', '')::hugeint) as places,
-    sign(to_share) * (places // all_units * units + places % all_units * units // all_units) as part
+    costs.share_of(to_share, costs.last_places(weight) // cut, costs.last_places(of_weight) // cut) as share
   from costs.cost_shares
 ),
 amounts as (
@@ -38,7 +36,7 @@ amounts as (
     month,
     cost_center,
     currency,
-    (part::decimal(38, 0) * 0.000000000000000000000001)::decimal(38, 24) as shared_amount
+    costs.of_last_places(share.sign * share.rounded) as shared_amount
   from weighed
 ),
 sums as (
